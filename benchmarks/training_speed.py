@@ -1,0 +1,193 @@
+"""Training speed: the notebook way against ours, in turns, on the same texts.
+
+The notebook way is a plain ``transformers.Trainer`` with everything padded to 128 tokens, batches
+of 16 in random order, fp32 on a CPU (the Trainer's own default on a GPU). Ours is what
+``distillora compare`` does: tokens at their own length, batches of texts of one length, bf16 where
+the hardware computes it, one fused optimizer step.
+
+    python benchmarks/training_speed.py --data path/to/goemotions
+
+Prints examples per second of both in every round, the ratio of the medians, and which share of the
+machine's own peak in matrix products (measured here, same precision) each way reaches. Of the
+operations that pad a batch, none counts as useful: 6 x parameters of the encoder x real tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from distillora.artifacts import write_atomic
+from distillora.data.corpus import Split
+from distillora.data.sources import read_corpus
+from distillora.data.tokens import tokenize_texts
+from distillora.evaluation.metrics import epoch_metrics
+from distillora.models.backbones import load_backbone, load_tokenizer
+from distillora.progress import Reporter
+from distillora.recipe import Data, Training
+from distillora.runtime import (
+    Precision,
+    describe_environment,
+    device,
+    resolve_precision,
+    set_seed,
+    start_processes,
+)
+from distillora.training.batches import Examples
+from distillora.training.objectives import Objective
+from distillora.training.trainer import train
+
+BATCH = 16
+LENGTH = 128
+
+
+class PaddedTexts(Dataset[dict[str, Any]]):
+    """Every text padded to 128 tokens, as ``tokenizer(padding="max_length")`` does."""
+
+    def __init__(self, split: Split, tokenizer: Any) -> None:
+        self.encoded = tokenizer(
+            list(split.texts), padding="max_length", truncation=True, max_length=LENGTH
+        )
+        self.classes = split.classes()
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        example = {name: torch.tensor(values[i]) for name, values in self.encoded.items()}
+        return {**example, "labels": torch.tensor(self.classes[i])}
+
+
+def new_model(labels: tuple[str, ...]) -> Any:
+    """Return the bundled encoder with a new head, the same in every round."""
+    set_seed(0)
+    return load_backbone("bundled", None, labels, multi_label=False)
+
+
+def time_notebook_way(model: Any, texts: PaddedTexts) -> float:
+    """Return examples per second of a plain Trainer."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=BATCH,
+            learning_rate=1e-4,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        trainer = Trainer(model=model, args=arguments, train_dataset=texts)
+        trainer.remove_callback(PrinterCallback)
+        start = time.perf_counter()
+        trainer.train()
+        return len(texts) / (time.perf_counter() - start)
+
+
+def time_our_way(
+    model: Any, examples: Examples, validation: Examples, pad: int, precision: Precision
+) -> float:
+    """Return examples per second of distillora's loop, start and one small validation included."""
+    with tempfile.TemporaryDirectory() as folder:
+        trained = train(
+            model,
+            examples,
+            validation,
+            objective=Objective(),
+            settings=Training(epochs=1, batch_size=BATCH),
+            metric="loss",
+            epoch_metrics=partial(epoch_metrics, task="single_label"),
+            pad_token_id=pad,
+            seed=0,
+            precision=precision,
+            checkpoints=Path(folder) / "checkpoints",
+            tensorboard=Path(folder) / "tensorboard",
+            reporter=Reporter(quiet=True),
+            title="ours",
+        )
+    return len(examples) / trained.clock.epochs[0]
+
+
+def measure_matmul_peak(precision: Precision, size: int = 2048, repeats: int = 8) -> float:
+    """Return the best floating-point operations per second of a square matrix product."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(size, size, device=device(), dtype=kind) for _ in range(2))
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        (a @ b).sum().item()
+        seconds.append(time.perf_counter() - start)
+    return float(2 * size**3 / min(seconds))
+
+
+def flops_per_example(model: Any, mean_length: float) -> float:
+    """Return 6 x encoder parameters x tokens: forward, and twice that backward.
+
+    Source: Kaplan et al. 2020 (arXiv 2001.08361), table 1; embeddings are looked up, not multiplied.
+    """
+    encoder = sum(p.numel() for p in model.base_model.encoder.parameters())
+    return 6.0 * encoder * mean_length
+
+
+def main() -> None:
+    """Run both ways in turns and print, or save, what came out."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="sample", help="a data folder, or 'sample'")
+    parser.add_argument("--texts", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--save", type=Path, help="write the figures to this JSON file")
+    options = parser.parse_args()
+    start_processes()
+
+    source = {"source": "sample"}
+    if options.data != "sample":
+        source = {"source": "folder", "path": options.data}
+    corpus = read_corpus(Data.model_validate(source))
+    texts = corpus.splits["train"].take(list(range(options.texts)))
+    few = corpus.splits["validation"].take(list(range(64)))
+    tokenizer = load_tokenizer("bundled")
+    padded = PaddedTexts(texts, tokenizer)
+    ours, validation = (
+        Examples(tokenize_texts(split.texts, tokenizer, LENGTH), split.classes())
+        for split in (texts, few)
+    )
+    precision = resolve_precision("auto")
+    speeds: dict[str, list[float]] = {"notebook": [], "ours": []}
+    for number in range(options.rounds):
+        speeds["notebook"].append(time_notebook_way(new_model(corpus.label_names), padded))
+        model = new_model(corpus.label_names)
+        speeds["ours"].append(
+            time_our_way(model, ours, validation, tokenizer.pad_token_id, precision)
+        )
+        print(f"round {number + 1}: " + ", ".join(f"{k} {v[-1]:.1f}/s" for k, v in speeds.items()))
+
+    medians = {name: statistics.median(values) for name, values in speeds.items()}
+    flops = flops_per_example(new_model(corpus.label_names), float(ours.tokens.lengths.mean()))
+    peaks = {"notebook": measure_matmul_peak("fp32"), "ours": measure_matmul_peak(precision)}
+    figures = {
+        "texts": len(texts),
+        "mean_tokens": round(float(ours.tokens.lengths.mean()), 2),
+        "precision": precision,
+        "examples_per_second": {k: [round(x, 1) for x in v] for k, v in speeds.items()},
+        "median": {k: round(v, 1) for k, v in medians.items()},
+        "ratio": round(medians["ours"] / medians["notebook"], 1),
+        "matmul_peak_gflops": {k: round(v / 1e9) for k, v in peaks.items()},
+        "share_of_peak": {k: round(medians[k] * flops / peaks[k], 3) for k in medians},
+        "environment": describe_environment(precision),
+    }
+    print(json.dumps({k: v for k, v in figures.items() if k != "environment"}, indent=1))
+    if options.save:
+        write_atomic(options.save, json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

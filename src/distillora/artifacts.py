@@ -1,0 +1,228 @@
+"""Where a run keeps its files, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from distillora.errors import DistilloraError, RunFolderError, StorageError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ArmLayout:
+    """The paths of one arm at one seed."""
+
+    root: Path
+
+    @property
+    def model(self) -> Path:
+        """The weights that ship: merged, safetensors, with configuration and tokenizer."""
+        return self.root / "model"
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter alone, for LoRA arms."""
+        return self.root / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training state, deleted once the arm is finished."""
+        return self.root / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files for TensorBoard."""
+        return self.root / "tensorboard"
+
+    @property
+    def predictions(self) -> Path:
+        """Logits and labels of validation and test."""
+        return self.root / "predictions.parquet"
+
+    @property
+    def training(self) -> Path:
+        """What training measured; written last by the training stage."""
+        return self.root / "training.json"
+
+    @property
+    def result(self) -> Path:
+        """The arm's entry in ``results.json``; written last: its presence means finished."""
+        return self.root / "result.json"
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Every path of a run."""
+
+    root: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe with every setting written out."""
+        return self.root / "recipe.yaml"
+
+    @property
+    def results(self) -> Path:
+        """All numbers of the run."""
+        return self.root / "results.json"
+
+    @property
+    def audit(self) -> Path:
+        """The audit of the data."""
+        return self.root / "audit.json"
+
+    @property
+    def report(self) -> Path:
+        """The report as one self-contained page."""
+        return self.root / "report.html"
+
+    @property
+    def tokens(self) -> Path:
+        """Cached tokens."""
+        return self.root / "cache" / "tokens"
+
+    @property
+    def teacher_outputs(self) -> Path:
+        """Cached outputs of the teachers over the training texts."""
+        return self.root / "cache" / "teacher-outputs"
+
+    def arm(self, name: str, seed: int) -> ArmLayout:
+        """Return the paths of one arm at one seed."""
+        return ArmLayout(self.root / "arms" / name / f"seed-{seed}")
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
+    raw = data.encode() if isinstance(data, str) else data
+
+    def write(part: Path) -> None:
+        part.write_bytes(raw)
+
+    write_file_atomic(path, write)
+
+
+def write_file_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        _sync(part)
+        part.chmod(0o644)  # mkstemp makes it private, results are to be shared
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary folder beside ``path``, then put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        write(part)
+        for file in _files(part):
+            _sync(file)
+        part.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content, as 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal_folder(folder: Path) -> None:
+    """Write a manifest with the checksum of every file: from now on the folder is complete."""
+    for file in _files(folder):
+        _sync(file)
+    sums = {str(file.relative_to(folder)): sha256_file(file) for file in _files(folder)}
+    write_atomic(folder / MANIFEST, json.dumps(sums, indent=1))
+
+
+def is_sealed(folder: Path) -> bool:
+    """Whether the folder has a manifest and every file in it has the listed checksum."""
+    try:
+        sums: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+        return all(sha256_file(folder / name) == digest for name, digest in sums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of it even after ``kill -9``.
+
+    Raises:
+        RunFolderError: another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise RunFolderError(f"{folder} is a file; give another folder with --out") from None
+    except PermissionError:
+        raise RunFolderError(f"{folder} cannot be written to; give another with --out") from None
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunFolderError(
+            f"{folder} is in use by another run. Wait for it, or give another folder with --out."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def explain_full_disk(folder: Path) -> Iterator[None]:
+    """Turn "no space left on device", from whichever library, into a StorageError."""
+    try:
+        yield
+    except DistilloraError:
+        raise
+    except Exception as error:
+        if not _is_full_disk(error):
+            raise
+        raise StorageError(
+            f"No space left for {folder}. What is finished is kept: free some space and run "
+            "the same command again, it goes on from there."
+        ) from error
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    # safetensors and pyarrow raise their own types; the system's words are what they share
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "no space left on device" in str(error).lower()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,184 @@
+"""The command line: parse, call, print; no logic."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from distillora import __version__
+from distillora.errors import DistilloraError, InputError
+from distillora.recipe import Recipe, load_recipe, parse_recipe
+
+app = typer.Typer(
+    help="Make a small, fast text classifier out of a large one, by distillation or LoRA, "
+    "and see with evidence which to ship.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER|hub|sample",
+        help="Read the data from here instead of where the recipe says: a folder with train.tsv, "
+        "dev.tsv, test.tsv and labels.txt (or Parquet), 'hub', or 'sample'.",
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"distillora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def compare(
+    recipe: Annotated[
+        str,
+        typer.Option(help="A recipe of distillora by its name, or a YAML file."),
+    ] = "goemotions-minilm",
+    data: DataOption = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one setting, e.g. arms.lora.tuning.rank=16."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds, counted from 0.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE-NAME]")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the plan (arms, layers, parameters, steps) and stop."
+        ),
+    ] = False,
+) -> None:
+    """Distil, LoRA-tune and compare: train every arm of a recipe and write the report.
+
+    Run the same command again after an interruption: it goes on where it stopped.
+    """
+    chosen = _choose(recipe, data, override or [], seeds)
+    _require_training()
+    from distillora.pipeline import compare as run_compare
+    from distillora.pipeline import show_plan
+
+    if dry_run:
+        Console().print(show_plan(chosen))
+        return
+    from distillora.progress import Reporter
+    from distillora.report import summary_table
+
+    quiet = os.environ.get("RANK", "0") != "0"
+    folder = out or Path("runs") / chosen.name
+    results = run_compare(chosen, folder, Reporter(quiet=quiet))
+    if results is not None:
+        Console().print(summary_table(results))
+        typer.echo(f"Report: {folder / 'report.html'} (and report.md, results.json)")
+
+
+@app.command()
+def data(
+    source: Annotated[
+        str, typer.Argument(metavar="FOLDER|hub|sample", help="The data set to look at.")
+    ],
+    taxonomy: Annotated[
+        str, typer.Option(help="Labels to count: goemotions, ekman or sentiment.")
+    ] = "goemotions",
+    save: Annotated[
+        Path | None, typer.Option(help="Write the audit to this file, as JSON.")
+    ] = None,
+) -> None:
+    """Audit a data set: rows, labels, lengths, duplicates, texts shared between splits."""
+    _require_training()
+    from distillora.pipeline import audit_source
+
+    chosen = _choose("goemotions-minilm", source, [f"data.taxonomy={taxonomy}"], None)
+    audit, table = audit_source(chosen)
+    Console().print(table)
+    if save is not None:
+        from distillora.artifacts import write_atomic
+
+        write_atomic(save, audit.model_dump_json(indent=1))
+        typer.echo(f"Audit: {save}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")],
+) -> None:
+    """Make the report of a run again, from its results alone."""
+    _require_training()
+    from distillora.report import write_report
+
+    typer.echo(f"Report: {write_report(run)}")
+
+
+def _choose(recipe: str, source: str | None, overrides: list[str], seeds: int | None) -> Recipe:
+    """Read the recipe and lay the options of the command line over it."""
+    chosen = load_recipe(recipe, overrides)
+    changes: dict[str, Any] = {}
+    if source is not None:
+        values = chosen.data.model_dump(mode="json")
+        folder = source not in ("hub", "sample")
+        values |= {"source": "folder" if folder else source, "path": source if folder else None}
+        changes["data"] = values
+    if seeds is not None:
+        changes["seeds"] = list(range(seeds))
+    if not changes:
+        return chosen
+    return parse_recipe(chosen.model_dump(mode="json") | changes, recipe)
+
+
+def _require_training() -> None:
+    """Fail early, and with the remedy, where only the small installation is there."""
+    from importlib.util import find_spec
+
+    if missing := [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]:
+        raise InputError(
+            f"This command needs {', '.join(missing)}: pip install 'distillora[train]'"
+        )
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's exits with 2, a failure with 1."""
+    # transformers talks to the Hub in many lines of its own; ours says it in one
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        app()
+    except DistilloraError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            "[bold red]error:[/bold red] ", end=""
+        )
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,78 @@
+"""Every error that distillora raises on purpose.
+
+DistilloraError
+ ├── InputError          the user's mistake: exit status 2, no traceback
+ │    ├── RecipeError    an unknown key, a wrong type, settings that contradict each other
+ │    ├── DataError      a row, a label or a file that cannot be read
+ │    ├── ModelError     a backbone, a layer choice or a head that does not fit
+ │    └── RunFolderError an output folder that is locked or belongs to another recipe
+ └── RunError            a failure on the way: exit status 1
+      ├── OfflineError   the Hub cannot be reached
+      ├── IntegrityError a file does not have the checksum or the key that it should have
+      └── StorageError   no space left
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class DistilloraError(Exception):
+    """Base of the tree; its message says what is wrong, where, and what to do next."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(DistilloraError):
+    """The user's mistake."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class RecipeError(InputError):
+    """A recipe that cannot be used as it stands."""
+
+
+class DataError(InputError):
+    """A data set that cannot be read as it stands."""
+
+
+class ModelError(InputError):
+    """A model that does not fit what the recipe asks of it."""
+
+
+class RunFolderError(InputError):
+    """An output folder that this run may not write to."""
+
+
+class RunError(DistilloraError):
+    """A failure that is nobody's typing mistake."""
+
+
+class OfflineError(RunError):
+    """The Hugging Face Hub cannot be reached."""
+
+
+class IntegrityError(RunError):
+    """A file is not what its checksum or key says."""
+
+
+class StorageError(RunError):
+    """The disk is full."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known word, or the list of all of them.
+
+    >>> did_you_mean("tecaher", ["teacher", "odd"])
+    " Did you mean 'teacher'?"
+    >>> did_you_mean("zzz", ["teacher", "odd"])
+    ' Known: odd, teacher.'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    return f" Known: {', '.join(names)}." if names else ""

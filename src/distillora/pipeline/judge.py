@@ -1,0 +1,134 @@
+"""The third stage: what a trained arm is worth, on validation and test, and what it costs.
+
+This is the only stage that looks at test labels, and nothing is chosen here by them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distillora.artifacts import write_atomic, write_file_atomic
+from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
+from distillora.evaluation.metrics import multi_label_metrics, sigmoid, single_label_metrics
+from distillora.evaluation.results import (
+    ArmResult,
+    Cost,
+    Metrics,
+    Parameters,
+    SplitMetrics,
+)
+from distillora.evaluation.thresholds import tune_thresholds
+from distillora.models.backbones import weights_sha256
+from distillora.pipeline.make import TrainingRecord, Workbench, load_arm
+from distillora.pipeline.plan import ArmPlan
+from distillora.runtime import device, device_name
+
+EVALUATED = ("validation", "test")
+
+Logits = dict[str, npt.NDArray[np.float32]]
+
+
+def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResult:
+    """Score one arm and write its ``predictions.parquet`` and ``result.json``."""
+    plan, folder = bench.plans[name], bench.folder(name)
+    model = load_arm(bench, name)
+    sha256 = weights_sha256(model)
+    model = model.to(device())
+    logits, cost = _score(bench, plan, model, training)
+    thresholds = _tune(bench, logits["validation"])
+    _save_predictions(bench, plan, logits)
+    result = ArmResult(
+        name=name,
+        seed=bench.seed,
+        init=plan.describe_init(),
+        tuning=plan.describe_tuning(),
+        objective=plan.describe_objective(),
+        architecture=plan.architecture,
+        teacher=plan.arm.teacher,
+        layers=plan.layers,
+        parameters=Parameters(trainable=plan.trainable, total=plan.total),
+        best_epoch=training.best_epoch,
+        best_metric=training.best_metric,
+        metrics=Metrics(
+            validation=_measure(bench, "validation", logits, thresholds),
+            test=_measure(bench, "test", logits, thresholds),
+        ),
+        thresholds=None if thresholds is None else tuple(thresholds.tolist()),
+        cost=cost,
+        history=training.history,
+        predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
+        weights_sha256=sha256,
+    )
+    write_atomic(folder.result, result.model_dump_json(indent=1))
+    return result
+
+
+def _score(
+    bench: Workbench, plan: ArmPlan, model: Any, training: TrainingRecord
+) -> tuple[Logits, Cost]:
+    """Return the logits of both splits, and the cost; throughput is measured on test."""
+    pad = bench.data.tokenizer(plan.tokenizer).pad_token_id
+    tokens = {split: bench.data.tokens(plan.tokenizer, split) for split in EVALUATED}
+    logits: Logits = {}
+    throughput = 0.0
+    for split in EVALUATED:
+        bench.reporter.say(f"  scoring {split}: {len(tokens[split]):,} texts")
+        logits[split], throughput = time_prediction(model, tokens[split], pad)
+    folder = bench.folder(plan.name)
+    cost = Cost(
+        model_bytes=weights_bytes(folder.model),
+        adapter_bytes=weights_bytes(folder.adapter) if folder.adapter.is_dir() else None,
+        training_seconds=training.seconds,
+        teacher_seconds=training.teacher_seconds,
+        examples_per_second=training.examples_per_second,
+        peak_memory_bytes=training.peak_memory_bytes,
+        latency_ms=measure_latency(model, tokens["test"], pad),
+        throughput=throughput,
+        device=device_name(),
+    )
+    return logits, cost
+
+
+def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
+    if not bench.data.recipe.multi_label:
+        return None
+    return tune_thresholds(sigmoid(validation), bench.data.targets("validation"))
+
+
+def _measure(
+    bench: Workbench, split: str, logits: Logits, thresholds: npt.NDArray[np.float64] | None
+) -> SplitMetrics:
+    targets, labels = bench.data.targets(split), bench.data.corpus.label_names
+    if bench.data.recipe.multi_label:
+        return multi_label_metrics(logits[split], targets, labels, thresholds)
+    return single_label_metrics(logits[split], targets, labels)
+
+
+def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:
+    """Write split, row, id, labels and logits of every scored text, but not the text."""
+    splits = {split: bench.data.corpus.splits[split] for split in EVALUATED}
+    table = pa.table(
+        {
+            "split": [name for name, split in splits.items() for _ in split.texts],
+            "row": pa.array(
+                [i for split in splits.values() for i in range(len(split))], pa.int32()
+            ),
+            "id": [id_ for split in splits.values() for id_ in split.ids],
+            "labels": pa.array(
+                [list(row) for split in splits.values() for row in split.labels],
+                pa.list_(pa.int32()),
+            ),
+            "logits": pa.array(
+                [row for split in EVALUATED for row in logits[split]], pa.list_(pa.float32())
+            ),
+        }
+    )
+    write_file_atomic(
+        bench.folder(plan.name).predictions,
+        lambda part: pq.write_table(table, part, compression="zstd"),
+    )

@@ -1,0 +1,215 @@
+"""What a recipe will make, worked out from configurations alone: no weights, no training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.table import Table
+from transformers import AutoConfig, PreTrainedConfig
+
+from distillora.data.corpus import Corpus
+from distillora.errors import ModelError
+from distillora.models.adapters import add_adapter, resolve_targets
+from distillora.models.backbones import (
+    build_on_meta,
+    check_labels,
+    count_parameters,
+    explain_loading,
+    load_config,
+    problem_type,
+    resolve_name,
+)
+from distillora.models.distilbert import distilbert_config
+from distillora.models.layers import choose_layers, config_with_layers, find_layers
+from distillora.recipe import Arm, LoraTuning, Recipe
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm, worked out.
+
+    Attributes:
+        name, arm: as in the recipe.
+        config: the configuration of the model that ships.
+        layers: indices (from 0) of the layers that it keeps, of ``available``.
+        trainable, total: parameters while training, adapters included.
+        targets: the modules that get an adapter.
+        steps: optimizer steps.
+        tokenizer: name and revision of the model whose tokenizer it uses.
+    """
+
+    name: str
+    arm: Arm
+    config: PreTrainedConfig
+    architecture: str
+    layers: tuple[int, ...]
+    available: int
+    trainable: int
+    total: int
+    targets: tuple[str, ...]
+    steps: int
+    tokenizer: tuple[str, str | None]
+
+    def describe_init(self) -> str:
+        """One line on what the arm starts from."""
+        init = self.arm.init
+        kind = "arm" if init.arm else "pretrained encoder" if init.backbone else "classifier"
+        kept = f"layers {', '.join(map(str, self.layers))} of {self.available}"
+        whole = len(self.layers) == self.available
+        shape = " as DistilBERT" if init.architecture == "distilbert" else ""
+        return f"{kind} {init.origin}" + ("" if whole else f", {kept}") + shape
+
+    def describe_tuning(self) -> str:
+        """One line on what is trained."""
+        tuning = self.arm.tuning
+        if isinstance(tuning, LoraTuning):
+            return (
+                f"LoRA rank {tuning.rank}, alpha {tuning.alpha:g}, dropout {tuning.dropout:g} "
+                f"on {', '.join(self.targets)}"
+            )
+        return "all parameters" if tuning.method == "full" else "nothing"
+
+    def describe_objective(self) -> str:
+        """One line on the loss."""
+        if self.arm.tuning.method == "none":
+            return "-"
+        objective = self.arm.objective
+        terms = {
+            "labels": objective.labels,
+            f"distillation at T={objective.temperature:g}": objective.distillation,
+            "logits MSE": objective.logits_mse,
+            "hidden cosine": objective.hidden_cosine,
+        }
+        text = " + ".join(f"{weight:g} {term}" for term, weight in terms.items() if weight)
+        return text + (f" from {self.arm.teacher}" if self.arm.teacher else "")
+
+
+def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
+    """Work out every arm, in the order in which they are made.
+
+    Raises:
+        ModelError: an arm cannot be made as asked; the message begins with ``arms.<name>``.
+    """
+    plans: dict[str, ArmPlan] = {}
+    for name in recipe.arm_order():
+        try:
+            plans[name] = _plan_arm(name, recipe, corpus, plans)
+        except ModelError as error:
+            raise ModelError(f"arms.{name}: {error}") from error
+    return plans
+
+
+def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, ArmPlan]) -> ArmPlan:
+    arm = recipe.arms[name]
+    origin = _origin_config(arm, recipe, corpus.label_names, plans)
+    available = origin.num_hidden_layers
+    layers = choose_layers(arm.init.layers, available, arm.init.count)
+    config = config_with_layers(origin, layers)
+    if arm.init.architecture == "distilbert":
+        config = distilbert_config(config)
+    _check_length(config, recipe.data.max_length)
+    trainable, total, architecture, targets = _count(config, arm)
+    plan = ArmPlan(
+        name=name,
+        arm=arm,
+        config=config,
+        architecture=architecture,
+        layers=layers,
+        available=available,
+        trainable=trainable,
+        total=total,
+        targets=targets,
+        steps=_count_steps(arm, len(corpus.splits["train"])),
+        tokenizer=plans[arm.init.arm].tokenizer
+        if arm.init.arm
+        else (arm.init.origin, arm.init.revision),
+    )
+    if arm.objective.hidden_cosine and arm.teacher:
+        _check_hidden_states_fit(plan, plans[arm.teacher])
+    return plan
+
+
+def _origin_config(
+    arm: Arm, recipe: Recipe, label_names: tuple[str, ...], plans: Mapping[str, ArmPlan]
+) -> PreTrainedConfig:
+    init = arm.init
+    if init.arm:
+        return plans[init.arm].config
+    if init.backbone:
+        return load_config(
+            init.backbone, init.revision, label_names, multi_label=recipe.multi_label
+        )
+    assert init.classifier is not None
+    with explain_loading(init.classifier):
+        config = AutoConfig.from_pretrained(
+            resolve_name(init.classifier), revision=init.revision, trust_remote_code=False
+        )
+    check_labels(init.classifier, config, label_names)
+    config.problem_type = problem_type(multi_label=recipe.multi_label)
+    return config
+
+
+def _count(config: PreTrainedConfig, arm: Arm) -> tuple[int, int, str, tuple[str, ...]]:
+    """Return trainable and total parameters, the class of the model, the adapted modules."""
+    model = build_on_meta(config)
+    architecture = type(model).__name__
+    find_layers(model)
+    targets: tuple[str, ...] = ()
+    if isinstance(arm.tuning, LoraTuning):
+        targets = tuple(resolve_targets(model, arm.tuning))
+        model = add_adapter(model, arm.tuning)
+    trainable, total = count_parameters(model)
+    return (0 if arm.tuning.method == "none" else trainable), total, architecture, targets
+
+
+def _count_steps(arm: Arm, rows: int) -> int:
+    if arm.tuning.method == "none":
+        return 0
+    return arm.training.epochs * math.ceil(rows / arm.training.batch_size)
+
+
+def _check_length(config: PreTrainedConfig, max_length: int) -> None:
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and positions < max_length:
+        raise ModelError(
+            f"the encoder has {positions} positions, fewer than data.max_length {max_length}. "
+            f"Set data.max_length to {positions} or less."
+        )
+
+
+def _check_hidden_states_fit(student: ArmPlan, teacher: ArmPlan) -> None:
+    ours, theirs = student.config.hidden_size, teacher.config.hidden_size
+    if ours != theirs:
+        raise ModelError(
+            f"objective.hidden_cosine needs hidden states of one width, and this arm has {ours} "
+            f"where '{teacher.name}' has {theirs}. Set hidden_cosine to 0."
+        )
+    if student.tokenizer != teacher.tokenizer:
+        raise ModelError(
+            f"objective.hidden_cosine compares token by token, and '{teacher.name}' has another "
+            "tokenizer. Set hidden_cosine to 0."
+        )
+
+
+def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
+    """Return the plan as a table for the terminal."""
+    table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}")
+    for column in ("arm", "starts from", "layers", "trains", "learns", "model"):
+        table.add_column(column, overflow="fold")
+    for column in ("trainable", "total", "steps"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for plan in plans.values():
+        table.add_row(
+            plan.name,
+            plan.describe_init(),
+            " ".join(map(str, plan.layers)),
+            plan.describe_tuning(),
+            plan.describe_objective(),
+            plan.architecture,
+            f"{plan.trainable:,}",
+            f"{plan.total:,}",
+            f"{plan.steps:,}",
+        )
+    return table

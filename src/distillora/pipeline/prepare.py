@@ -1,0 +1,95 @@
+"""The first stage: texts, their audit, their tokens and targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerFast
+
+from distillora.artifacts import RunLayout, write_atomic
+from distillora.data.audit import AuditRecord, audit_corpus
+from distillora.data.corpus import Corpus
+from distillora.data.sources import drop_shared_texts, read_corpus
+from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_texts
+from distillora.evaluation.results import DataRecord
+from distillora.models.backbones import load_tokenizer
+from distillora.recipe import Recipe
+from distillora.runtime import main_process_first
+
+TokenizerName = tuple[str, str | None]
+
+
+def read_data(recipe: Recipe) -> tuple[Corpus, Corpus]:
+    """Return the data as it was found and as it is used."""
+    found = read_corpus(recipe.data)
+    return found, drop_shared_texts(found) if recipe.data.drop_shared else found
+
+
+@dataclass
+class PreparedData:
+    """The data of a run, in every form that a stage needs.
+
+    Tokens are made when an arm first asks for them, once for each tokenizer.
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    cache: Path
+    _tokenizers: dict[TokenizerName, PreTrainedTokenizerFast] = field(default_factory=dict)
+    _tokens: dict[tuple[TokenizerName, str], TokenizedSplit] = field(default_factory=dict)
+
+    def tokenizer(self, name: TokenizerName) -> PreTrainedTokenizerFast:
+        """Return a tokenizer by the name and revision of its model."""
+        if name not in self._tokenizers:
+            self._tokenizers[name] = load_tokenizer(*name)
+        return self._tokenizers[name]
+
+    def tokens(self, name: TokenizerName, split: str) -> TokenizedSplit:
+        """Return the tokens of a split, from the cache if they are there."""
+        if (name, split) not in self._tokens:
+            with main_process_first():
+                self._tokens[name, split] = load_or_tokenize(
+                    self.corpus.splits[split],
+                    self.tokenizer(name),
+                    self.recipe.data.max_length,
+                    self.cache,
+                )
+        return self._tokens[name, split]
+
+    def targets(self, split: str) -> npt.NDArray[Any]:
+        """Return class numbers (rows,), or a multi-hot matrix (rows, labels)."""
+        rows = self.corpus.splits[split]
+        if self.recipe.multi_label:
+            return rows.multi_hot(len(self.corpus.label_names))
+        return rows.classes()
+
+
+def audit_data(found: Corpus, tokenizer: PreTrainedTokenizerFast, max_length: int) -> AuditRecord:
+    """Audit the data as it was found, token lengths before truncation included."""
+    lengths = {
+        name: tokenize_texts(split.texts, tokenizer, max_length).full_lengths
+        for name, split in found.splits.items()
+    }
+    return audit_corpus(found, lengths, max_length)
+
+
+def save_audit(layout: RunLayout, audit: AuditRecord) -> None:
+    """Write the audit beside the results."""
+    write_atomic(layout.audit, audit.model_dump_json(indent=1))
+
+
+def describe_data(recipe: Recipe, corpus: Corpus, audit: AuditRecord) -> DataRecord:
+    """Return what ``results.json`` says about the data."""
+    return DataRecord(
+        source=corpus.source,
+        task=recipe.task,
+        taxonomy=recipe.data.taxonomy,
+        labels=corpus.label_names,
+        rows={name: len(split) for name, split in corpus.splits.items()},
+        sha256={name: split.sha256 for name, split in corpus.splits.items()},
+        dropped_from_train=corpus.dropped_from_train,
+        audit=audit,
+    )

@@ -1,0 +1,170 @@
+"""The main job: from a recipe to a report, each stage leaving a file that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Group, RenderableType
+
+from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
+from distillora.data.audit import AuditRecord, format_audit
+from distillora.errors import RunFolderError
+from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
+from distillora.models.backbones import BUNDLED, load_tokenizer
+from distillora.pipeline.judge import judge_arm
+from distillora.pipeline.make import Workbench, make_arm
+from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
+from distillora.pipeline.prepare import (
+    PreparedData,
+    audit_data,
+    describe_data,
+    read_data,
+    save_audit,
+)
+from distillora.progress import Reporter
+from distillora.recipe import Recipe
+from distillora.report import write_report
+from distillora.runtime import (
+    describe_environment,
+    is_main_process,
+    resolve_precision,
+    start_processes,
+    wait_for_everyone,
+)
+
+
+def show_plan(recipe: Recipe) -> RenderableType:
+    """Work out what the recipe would make, and return it as tables; nothing is trained."""
+    _, corpus = read_data(recipe)
+    plans = plan_arms(recipe, corpus)
+    rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
+    about = (
+        f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
+    )
+    return Group(about, plan_table(plans, recipe.seeds))
+
+
+def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
+    """Make every arm of the recipe at every seed, and the report.
+
+    What is finished is skipped, what is half-trained goes on. Returns None in the processes
+    that only helped to train.
+
+    Raises:
+        RunFolderError: the folder is in use, or holds a run of another recipe.
+    """
+    start_processes()
+    layout = RunLayout(out)
+    with _open_run(layout, recipe):
+        found, corpus = read_data(recipe)
+        plans = plan_arms(recipe, corpus)
+        data = PreparedData(recipe, corpus, layout.tokens)
+        record = _audit(layout, recipe, found, data, plans)
+        reporter.say(plan_table(plans, recipe.seeds))
+        benches = [Workbench(plans, data, layout, seed, reporter) for seed in recipe.seeds]
+        arms = [result for bench in benches for result in _make_arms(bench)]
+        if not is_main_process():
+            return None
+        return _finish(layout, recipe, record, arms)
+
+
+@contextmanager
+def _open_run(layout: RunLayout, recipe: Recipe) -> Iterator[None]:
+    """Hold the folder, make sure that it belongs to this recipe, and note the recipe in it."""
+    with ExitStack() as stack:
+        stack.enter_context(explain_full_disk(layout.root))
+        if is_main_process():
+            stack.enter_context(lock_folder(layout.root))
+            _check_recipe(layout, recipe)
+            write_atomic(layout.recipe, recipe.dump())
+        wait_for_everyone()
+        yield
+
+
+def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
+    if not layout.recipe.is_file():
+        if any(path.name != ".lock" for path in layout.root.iterdir()):
+            raise RunFolderError(
+                f"{layout.root} holds other files and no run. Give an empty folder with --out."
+            )
+        return
+    before = _flatten(yaml.safe_load(layout.recipe.read_text("utf-8")))
+    now = _flatten(yaml.safe_load(recipe.dump()))
+    # other seeds are other arms of the same experiment: they may be added to a finished run
+    differing = sorted(
+        key for key in {*before, *now} - {"seeds"} if before.get(key) != now.get(key)
+    )
+    if differing:
+        shown = ", ".join(differing[:5]) + (" and more" if len(differing) > 5 else "")
+        raise RunFolderError(
+            f"{layout.root} holds a run of another recipe; it differs in {shown}. "
+            "Give another folder with --out, or delete this one."
+        )
+
+
+def _flatten(values: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {path: values}
+    return {
+        key: leaf
+        for name, value in values.items()
+        for key, leaf in _flatten(value, f"{path}.{name}" if path else str(name)).items()
+    }
+
+
+def _audit(
+    layout: RunLayout,
+    recipe: Recipe,
+    found: Any,
+    data: PreparedData,
+    plans: dict[str, ArmPlan],
+) -> DataRecord:
+    first = next(iter(plans.values()))
+    audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
+    if is_main_process():
+        save_audit(layout, audit)
+    return describe_data(recipe, data.corpus, audit)
+
+
+def _make_arms(bench: Workbench) -> Iterator[ArmResult]:
+    """Yield the arms of one seed, in order; only the main process scores them."""
+    for name in bench.plans:
+        finished = bench.folder(name).result
+        if finished.is_file():
+            bench.reporter.say(f"{name}, seed {bench.seed}: finished before")
+        else:
+            bench.reporter.stage(f"{name}, seed {bench.seed}")
+            training = make_arm(bench, name)
+            if is_main_process():
+                judge_arm(bench, name, training)
+        wait_for_everyone()
+        if is_main_process():
+            yield ArmResult.model_validate_json(finished.read_bytes())
+
+
+def _finish(
+    layout: RunLayout, recipe: Recipe, record: DataRecord, arms: list[ArmResult]
+) -> Results:
+    wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
+    results = Results(
+        recipe=recipe.model_dump(mode="json"),
+        data=record,
+        environment=Environment(**describe_environment(" and ".join(sorted(wanted)))),
+        arms=tuple(arms),
+    )
+    write_atomic(layout.results, results.model_dump_json(indent=1))
+    write_report(layout.root)
+    return results
+
+
+def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:
+    """Audit the data of a recipe; return the record and its tables for the terminal.
+
+    Lengths are counted with the tokenizer of the bundled encoder.
+    """
+    audit = audit_data(read_data(recipe)[0], load_tokenizer(BUNDLED), recipe.data.max_length)
+    return audit, format_audit(audit)

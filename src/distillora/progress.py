@@ -1,0 +1,71 @@
+"""What a person sees while a run goes on: bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class SpeedColumn(ProgressColumn):
+    """Units per second of a task."""
+
+    def render(self, task: Task) -> Text:
+        """Show e.g. ``243 examples/s``."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {task.fields['unit']}/s" if speed else "", style="cyan")
+
+
+class Reporter:
+    """Tells about stages, arms and epochs.
+
+    Args:
+        console: where to write; bars appear only if it is a terminal.
+        quiet: write nothing at all (the other processes of a data-parallel run).
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self.console = console or Console(stderr=True, quiet=quiet)
+
+    def say(self, message: RenderableType) -> None:
+        """Write one line, or a table."""
+        self.console.print(message, highlight=False, soft_wrap=isinstance(message, str))
+
+    def stage(self, title: str) -> None:
+        """Begin a stage or an arm."""
+        self.say(f"[bold]{title}[/bold]")
+
+    @contextmanager
+    def track(
+        self, title: str, total: int, unit: str = "examples"
+    ) -> Iterator[Callable[[int], None]]:
+        """Show a bar; call what it yields with the number done so far."""
+        if not self.console.is_terminal:
+            yield lambda done: None
+            return
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            SpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        ) as bars:
+            task = bars.add_task(title, total=total, unit=unit)
+            yield lambda done: bars.update(task, completed=done)

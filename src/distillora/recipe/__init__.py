@@ -1,0 +1,29 @@
+"""Recipes: what an experiment is made of, as frozen and validated data."""
+
+from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe
+from distillora.recipe.schema import (
+    Arm,
+    Data,
+    Init,
+    Layers,
+    LoraTuning,
+    Objective,
+    Recipe,
+    Section,
+    Training,
+)
+
+__all__ = [
+    "Arm",
+    "Data",
+    "Init",
+    "Layers",
+    "LoraTuning",
+    "Objective",
+    "Recipe",
+    "Section",
+    "Training",
+    "bundled_recipes",
+    "load_recipe",
+    "parse_recipe",
+]

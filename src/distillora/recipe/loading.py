@@ -1,0 +1,151 @@
+"""Reading a recipe: by name or from a file, with overrides, and with errors that help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+
+from distillora.errors import RecipeError, did_you_mean
+from distillora.recipe.schema import (
+    Arm,
+    Data,
+    FullTuning,
+    Init,
+    LayerRule,
+    LoraTuning,
+    NoTuning,
+    Objective,
+    Recipe,
+    Section,
+    Training,
+)
+
+
+def bundled_recipes() -> dict[str, str]:
+    """Map the name of each recipe that comes with the package to its YAML text."""
+    folder = resources.files("distillora") / "recipes"
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text("utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by its bundled name or from a file, with ``key.path=value`` overrides.
+
+    Raises:
+        RecipeError: not found, not YAML, or refused; the message has the path of the key.
+    """
+    values = _parse_yaml(_read_recipe_text(name_or_path), name_or_path)
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_recipe(values, name_or_path)
+
+
+def parse_recipe(values: Any, where: str = "recipe") -> Recipe:
+    """Validate a parsed YAML document as a recipe.
+
+    Raises:
+        RecipeError: with one line for each thing that is wrong.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        lines = "\n".join(f"  {_describe(item)}" for item in error.errors())
+        raise RecipeError(f"{where} is not a usable recipe:\n{lines}") from None
+
+
+def _read_recipe_text(name_or_path: str) -> str:
+    bundled = bundled_recipes()
+    if name_or_path in bundled:
+        return bundled[name_or_path]
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise RecipeError(
+            f"'{name_or_path}' is neither a recipe of distillora nor a file."
+            + did_you_mean(name_or_path, bundled)
+        )
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} cannot be read as UTF-8 text: {error}") from None
+
+
+def _parse_yaml(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{where} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{where} must hold keys and values, such as `name: my-run`")
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not sign or not all(parts):
+        raise RecipeError(f"--set {override}: write it as key.path=value")
+    node = values
+    for depth, part in enumerate(parts[:-1]):
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise RecipeError(f"--set {override}: {'.'.join(parts[: depth + 1])} has no keys")
+    node[parts[-1]] = _parse_scalar(text)
+
+
+def _parse_scalar(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-3 as a string
+        except ValueError:
+            return value
+    return value
+
+
+def _describe(item: Any) -> str:
+    location = [str(part) for part in item["loc"] if part not in _UNION_TAGS]
+    path = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        return f"{path}: unknown key.{did_you_mean(location[-1], _known_keys(location[:-1]))}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    given = item.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return (f"{path}: " if path else "") + message + shown
+
+
+# what pydantic adds to a location for a branch of a union
+_UNION_TAGS = {"full", "lora", "none", "int", "float"} | {
+    f"literal[{','.join(repr(v) for v in get_args(LayerRule))}]",
+    "literal['auto']",
+    "tuple[int, ...]",
+    "tuple[str, ...]",
+}
+
+
+def _known_keys(path: Sequence[str]) -> set[str]:
+    """Return the valid keys of the section at ``path``."""
+    sections: dict[str, type[Section] | tuple[type[Section], ...]] = {
+        "data": Data,
+        "training": Training,
+        "init": Init,
+        "tuning": (LoraTuning, FullTuning, NoTuning),
+        "objective": Objective,
+    }
+    if not path:
+        return set(Recipe.model_fields)
+    if len(path) == 2 and path[0] == "arms":
+        return set(Arm.model_fields)
+    found = sections.get(path[-1], ())
+    models = found if isinstance(found, tuple) else (found,)
+    return {key for model in models for key in model.model_fields}

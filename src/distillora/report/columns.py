@@ -1,0 +1,167 @@
+"""The columns that tables of arms are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from distillora.evaluation.results import ArmResult, TunedMetrics
+from distillora.report import formats
+from distillora.report.blocks import MISSING, Cell
+from distillora.report.summary import ArmSummary, MaybeReader, Spread
+
+Better = Literal["higher", "lower", "neither"]
+_ARROWS = {"higher": "\N{NO-BREAK SPACE}↑", "lower": "\N{NO-BREAK SPACE}↓", "neither": ""}
+
+
+class Column(Protocol):
+    """One column of a table of arms."""
+
+    @property
+    def heading(self) -> str:
+        """The column's title."""
+
+    def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
+        """Return one cell an arm."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A column of what an arm is, which no seed changes."""
+
+    heading: str
+    tell: Callable[[ArmResult], str]
+
+    def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
+        """Return one cell an arm."""
+        return [Cell(self.tell(arm.first) or MISSING) for arm in arms]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of what was measured: the mean over the seeds, with its standard deviation."""
+
+    title: str
+    read: MaybeReader
+    better: Better
+    show: Callable[[float], str] = formats.ratio
+
+    @property
+    def heading(self) -> str:
+        """The title, with an arrow towards the better values."""
+        return self.title + _ARROWS[self.better]
+
+    def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
+        """Return one cell an arm; equal as shown is equally good, all equal is no mark."""
+        spreads = [arm.spread(self.read) for arm in arms]
+        shown = [MISSING if s is None else self.show(s.mean) for s in spreads]
+        means = [s.mean for s in spreads if s is not None]
+        best = self._best(means)
+        if len(set(shown)) == 1 or len(means) < 2:
+            best = None
+        return [
+            Cell(text, self._deviation(s), best=text == best)
+            for text, s in zip(shown, spreads, strict=True)
+        ]
+
+    def _best(self, means: list[float]) -> str | None:
+        if self.better == "neither" or not means:
+            return None
+        return self.show(max(means) if self.better == "higher" else min(means))
+
+    def _deviation(self, spread: Spread | None) -> str:
+        return f"± {self.show(spread.deviation)}" if spread and spread.deviation else ""
+
+
+def trainable_share(trainable: int, total: int) -> str:
+    """Write both parameter counts and the share that was trained.
+
+    >>> trainable_share(759580, 67734584).replace("\\N{NO-BREAK SPACE}", " ")
+    '759,580 of 67,734,584 (1.12%)'
+    """
+    share = "100%" if trainable == total else f"{trainable / total:.2%}"
+    return f"{trainable:,}\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}{total:,} ({share})"
+
+
+def _tuned(title: str, read: Callable[[TunedMetrics], float], better: Better) -> Measure:
+    """Return a column of figures at tuned thresholds, empty for arms without any."""
+
+    def read_run(run: ArmResult) -> float | None:
+        tuned = run.metrics.test.tuned
+        return None if tuned is None else read(tuned)
+
+    return Measure(title, read_run, better)
+
+
+_LAYERS = Fact("Layers kept", lambda run: formats.layer_list(run.layers))
+_ACCURACY = Measure("Accuracy", lambda run: run.metrics.test.accuracy, "higher")
+_WEIGHTED = Measure("Weighted F1", lambda run: run.metrics.test.f1_weighted, "higher")
+_MACRO = Measure("Macro F1", lambda run: run.metrics.test.f1_macro, "higher")
+_VALIDATION_LOSS = Measure("Validation loss", lambda run: run.metrics.validation.loss, "lower")
+_TEST_LOSS = Measure("Test loss", lambda run: run.metrics.test.loss, "lower")
+_TRAINABLE = Fact(
+    "Trainable parameters",
+    lambda run: trainable_share(run.parameters.trainable, run.parameters.total),
+)
+# an arm that was taken as it is was not trained in no time: it has no training time
+_TIME = Measure(
+    "Training time", lambda run: run.cost.training_seconds or None, "lower", formats.clock
+)
+_SIZE = Measure("Model on disk", lambda run: run.cost.model_bytes, "lower", formats.size)
+_LATENCY = Measure("One text (ms)", lambda run: run.cost.latency_ms, "lower", formats.short)
+
+TERMINAL: tuple[Measure, ...] = (
+    _ACCURACY,
+    _WEIGHTED,
+    _MACRO,
+    replace(_SIZE, title="Model"),
+    replace(_LATENCY, title="ms/text"),
+    replace(_TIME, title="Training"),
+)
+SINGLE_LABEL: tuple[Column, ...] = (
+    _LAYERS, _ACCURACY, _WEIGHTED, _MACRO, _VALIDATION_LOSS, _TEST_LOSS, _TRAINABLE, _TIME,
+)  # fmt: skip
+MULTI_LABEL: tuple[Column, ...] = (
+    _LAYERS,
+    Measure("Average precision", lambda run: run.metrics.test.average_precision, "higher"),
+    _VALIDATION_LOSS,
+    _TEST_LOSS,
+    _TRAINABLE,
+    _TIME,
+)
+AT_HALF: tuple[Column, ...] = (
+    Measure("Subset accuracy", lambda run: run.metrics.test.subset_accuracy, "higher"),
+    _WEIGHTED,
+    _MACRO,
+    Measure("Micro F1", lambda run: run.metrics.test.f1_micro, "higher"),
+    Measure("Hamming loss", lambda run: run.metrics.test.hamming_loss, "lower"),
+)
+TUNED: tuple[Column, ...] = (
+    _tuned("Subset accuracy", lambda tuned: tuned.accuracy, "higher"),
+    _tuned("Weighted F1", lambda tuned: tuned.f1_weighted, "higher"),
+    _tuned("Macro F1", lambda tuned: tuned.f1_macro, "higher"),
+    _tuned("Micro F1", lambda tuned: tuned.f1_micro, "higher"),
+    _tuned("Hamming loss", lambda tuned: tuned.hamming_loss, "lower"),
+)
+COST: tuple[Column, ...] = (
+    _SIZE,
+    Measure("Adapter on disk", lambda run: run.cost.adapter_bytes, "neither", formats.size),
+    _TIME,
+    Measure("Teacher’s time", lambda run: run.cost.teacher_seconds, "neither", formats.clock),
+    Measure("Trained texts/s", lambda run: run.cost.examples_per_second, "higher", formats.short),
+    Measure("Peak memory", lambda run: run.cost.peak_memory_bytes, "lower", formats.size),
+    _LATENCY,
+    Measure("Texts/s", lambda run: run.cost.throughput, "higher", formats.short),
+)
+ORIGIN: tuple[Column, ...] = (
+    Fact("Starts from", lambda run: run.init),
+    Fact("Trained", lambda run: run.tuning),
+    Fact("Learns from", lambda run: run.objective),
+    Fact("Ships as", lambda run: run.architecture),
+    Measure(
+        "Best epoch", lambda run: run.best_epoch or None, "neither", lambda epoch: f"{epoch:.3g}"
+    ),
+    Fact("Chosen by", lambda run: run.best_metric),
+)
+ALSO_PUBLISHED: tuple[Column, ...] = (_ACCURACY, _WEIGHTED, _VALIDATION_LOSS, _TRAINABLE, _TIME)

@@ -1,0 +1,71 @@
+"""How numbers are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def ratio(value: float) -> str:
+    """Write a share or a loss with 4 decimals, as the published tables do."""
+    return f"{value:.4f}"
+
+
+def count(value: float) -> str:
+    """Write a whole number.
+
+    >>> count(67734584)
+    '67,734,584'
+    """
+    return f"{value:,.0f}"
+
+
+def short(value: float) -> str:
+    """Write a measurement with about 3 digits.
+
+    >>> short(1834.2), short(27.31), short(1.234)
+    ('1,834', '27.3', '1.23')
+    """
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as minutes:seconds or hours:minutes:seconds.
+
+    >>> clock(472.4), clock(3700)
+    ('7:52', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(n_bytes: float) -> str:
+    """Write a size in decimal units.
+
+    >>> size(267_900_000), size(3_040_000), size(812)
+    ('268 MB', '3.04 MB', '812 B')
+    """
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{short(n_bytes / factor)} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
+def layer_list(layers: Sequence[int]) -> str:
+    """Write layer indices, a run of three or more as a range.
+
+    >>> layer_list([0, 1, 2, 3]), layer_list([1, 3, 5])
+    ('0–3', '1, 3, 5')
+    """
+    run = len(layers) > 2 and list(layers) == list(range(layers[0], layers[0] + len(layers)))
+    return f"{layers[0]}–{layers[-1]}" if run else ", ".join(map(str, layers))
+
+
+def name_list(names: Sequence[str]) -> str:
+    """Join names as a sentence does.
+
+    >>> name_list(["odd", "even", "lora"])
+    'odd, even and lora'
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,139 @@
+"""The report of a run: what it says, and how it is written as HTML and Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from distillora.artifacts import RunLayout, write_atomic
+from distillora.evaluation.results import Results
+from distillora.report import charts, tables, theme
+from distillora.report.blocks import Block, Figure, Page, Section, Text
+from distillora.report.predictions import count_confusions
+from distillora.report.provenance import audit_blocks, origin_blocks
+from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
+from distillora.report.summary import summarise
+from distillora.report.verdict import Verdict, judge
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write the report of a finished run from its files.
+
+    Returns:
+        The path of ``report.html``; ``report.md`` and ``charts/`` stand beside it.
+
+    Raises:
+        IntegrityError: ``results.json`` or a predictions file is missing or torn.
+    """
+    results = Results.load(RunLayout(run_dir).results)
+    return build_report(results, run_dir, published_rows(results))
+
+
+def build_report(results: Results, run_dir: Path, published: Sequence[PublishedRow] = ()) -> Path:
+    """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into a run's folder.
+
+    Args:
+        results: what the run measured.
+        run_dir: the run's folder; the arms' predictions are read from it.
+        published: figures of another study to show beside ours, marked as such.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        IntegrityError: a predictions file is missing or torn.
+    """
+    page = compose(results, run_dir, published)
+    for figure in (b for s in page.sections for b in s.blocks if isinstance(b, Figure)):
+        write_atomic(run_dir / "charts" / f"{figure.name}.svg", figure.svg)
+    write_atomic(run_dir / "report.md", _render("report.md.j2", page))
+    target = RunLayout(run_dir).report
+    write_atomic(target, _render("report.html.j2", page))
+    return target
+
+
+def compose(results: Results, run_dir: Path, published: Sequence[PublishedRow]) -> Page:
+    """Put together what the report says."""
+    verdict = judge(results)
+    name = str(results.recipe.get("name", "run"))
+    return Page(
+        title=f"{name}: which model to ship",
+        description=str(results.recipe.get("description", "")),
+        verdict=verdict.text,
+        cards=verdict.cards,
+        warnings=_warnings(results),
+        sections=_sections(results, run_dir, verdict, published),
+        footer=f"Made by distillora {results.environment.distillora} "
+        f"from the recipe ‘{name}’, {results.environment.created}.",
+    )
+
+
+def _warnings(results: Results) -> tuple[str, ...]:
+    warnings = []
+    if uses_sample(results):
+        warnings.append(
+            "This run used the bundled sample, which exists to try the tool out. "
+            "No quality figure on this page means anything for real text."
+        )
+    if limit := results.recipe.get("data", {}).get("limit"):
+        warnings.append(
+            f"Only the first {limit:,} rows of each split were used: a trial, not a result."
+        )
+    return tuple(warnings)
+
+
+def _sections(
+    results: Results, run_dir: Path, verdict: Verdict, published: Sequence[PublishedRow]
+) -> tuple[Section, ...]:
+    arms, data = summarise(results), results.data
+    counts = count_confusions(run_dir, verdict.best, len(data.labels))
+    sections = [
+        _section("Quality", *tables.quality_tables(results)),
+        _section("Cost", tables.cost_table(results), charts.tradeoff_figure(arms, data.task)),
+        _section("Training", charts.loss_figure(arms)),
+        _section("Labels", charts.label_figure(arms), tables.label_table(results)),
+        _section(
+            "Confusions", charts.confusion_figure(verdict.best, counts, data.labels, data.task)
+        ),
+        _section("Data", *audit_blocks(results)),
+    ]
+    if published:
+        table = tables.published_table(results, published)
+        sections.append(_section("Published figures", Text(PROTOCOL), table))
+    sections.append(_section("Origin", *origin_blocks(results)))
+    return tuple(section for section in sections if section.blocks)
+
+
+def _section(title: str, *blocks: Block | None) -> Section:
+    anchor = title.lower().replace(" ", "-")
+    return Section(anchor, title, tuple(block for block in blocks if block is not None))
+
+
+def _render(template: str, page: Page) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("distillora.report"),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(inline=_inline, md=_escape_markdown)
+    return environment.get_template(template).render(
+        page=page, colours=theme.COLOURS, font=theme.FONT
+    )
+
+
+def _inline(figure: Figure) -> Markup:
+    return Markup(theme.inline(figure.svg, figure.name, f"{figure.title}. {figure.alt}"))
+
+
+def _escape_markdown(text: str) -> str:
+    """Make text safe anywhere in Markdown, table cells and link texts included."""
+    one_line = escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", one_line)

@@ -1,0 +1,127 @@
+"""Where the numbers come from: the data's audit, and the origin of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import yaml
+
+from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
+from distillora.evaluation.results import Environment, Results
+from distillora.report import formats
+from distillora.report.blocks import MISSING, Block, Cell, Code, Table, Text
+from distillora.report.charts import class_figure
+from distillora.report.tables import origin_table
+
+_Line = tuple[str, Callable[[SplitAudit], str]]
+
+
+def audit_blocks(results: Results) -> tuple[Block, ...]:
+    """Return what the audit found in each split, and what was done about it."""
+    audit = results.data.audit
+    dropped = results.data.dropped_from_train
+    shared = [f"{rows:,} rows of {pair}" for pair, rows in audit.shared_texts.items()]
+    texts = (
+        f"Source: {results.data.source}. Taxonomy: {results.data.taxonomy}, "
+        f"{len(results.data.labels)} labels.",
+        f"Texts that two splits share: {formats.name_list(shared) or 'none'}. "
+        f"Rows dropped from training because their text is evaluated too: {dropped:,}.",
+    )
+    return (*map(Text, texts), _split_table(results), class_figure(audit))
+
+
+def origin_blocks(results: Results) -> tuple[Block, ...]:
+    """Return everything that it takes to make the run again, and how far to trust it."""
+    data, environment = results.data, results.environment
+    hashes = [
+        (f"{split} ({data.rows.get(split, 0):,} rows)", h) for split, h in data.sha256.items()
+    ]
+    weights = [(f"{run.name}, seed {run.seed}", run.weights_sha256) for run in results.arms]
+    return (
+        Text(_seed_note(results)),
+        origin_table(results),
+        _pairs("Code and machine", _environment(environment)),
+        _pairs("Packages", list(environment.packages.items()), folded=True),
+        _pairs("SHA-256 of the data, as used", hashes, folded=True),
+        _pairs("SHA-256 of the weights that were evaluated", weights, folded=True),
+        Code("The recipe, every setting written out", _recipe_yaml(results)),
+    )
+
+
+def _split_table(results: Results) -> Table:
+    audit = results.data.audit
+    lines = [*_LINES, *(_LENGTHS if any(s.lengths for s in audit.splits.values()) else ())]
+    rows: list[tuple[Cell, ...]] = [_used(results, audit)]
+    rows += [(Cell(name), *(Cell(tell(s)) for s in audit.splits.values())) for name, tell in lines]
+    note = "Lengths count tokens with the special ones, before anything is cut off."
+    return Table("The data", ("", *audit.splits), tuple(rows), note)
+
+
+def _used(results: Results, audit: AuditRecord) -> tuple[Cell, ...]:
+    used = (results.data.rows.get(split) for split in audit.splits)
+    return (Cell("Rows used in this run"), *(Cell(_or_missing(rows)) for rows in used))
+
+
+def _labels_per_row(split: SplitAudit) -> str:
+    counts = sorted(split.labels_per_row.items())
+    return ", ".join(f"{labels}: {rows:,}" for labels, rows in counts) or MISSING
+
+
+def _length(read: Callable[[LengthRecord], float]) -> Callable[[SplitAudit], str]:
+    return lambda split: MISSING if split.lengths is None else f"{read(split.lengths):,.0f}"
+
+
+_LINES: tuple[_Line, ...] = (
+    ("Rows audited", lambda split: formats.count(split.rows)),
+    ("Labels per row: rows", _labels_per_row),
+    ("Rows that repeat an earlier text", lambda split: formats.count(split.duplicate_texts)),
+    ("Empty texts", lambda split: formats.count(split.empty_texts)),
+    ("Rows with odd characters", lambda split: formats.count(split.odd_characters)),
+)
+_LENGTHS: tuple[_Line, ...] = (
+    ("Length, mean", _length(lambda lengths: lengths.mean)),
+    ("Length, median", _length(lambda lengths: lengths.p50)),
+    ("Length, 95th percentile", _length(lambda lengths: lengths.p95)),
+    ("Length, 99th percentile", _length(lambda lengths: lengths.p99)),
+    ("Length, longest", _length(lambda lengths: lengths.longest)),
+    ("Texts cut off", _length(lambda lengths: lengths.truncated)),
+)
+
+
+def _seed_note(results: Results) -> str:
+    seeds = sorted({run.seed for run in results.arms})
+    listed = formats.name_list([str(seed) for seed in seeds])
+    if len(seeds) == 1:
+        return (
+            f"Seed: {listed}. With one seed, a difference below the sampling noise of the test "
+            "texts means nothing, and one above it may still be the luck of that seed."
+        )
+    return f"Seeds: {listed}. Figures are means over them, ± their sample standard deviation."
+
+
+def _environment(environment: Environment) -> list[tuple[str, str]]:
+    state = {True: " with uncommitted changes", False: "", None: ""}[environment.dirty]
+    return [
+        ("Made at", environment.created),
+        ("distillora", environment.distillora),
+        ("Commit", (environment.commit or MISSING) + state),
+        ("Python", environment.python),
+        ("Platform", environment.platform),
+        ("Processor", f"{environment.processor}, {environment.cores} cores"),
+        ("Memory", formats.size(environment.memory_bytes)),
+        ("Trained on", f"{environment.device}, {environment.precision}"),
+        ("Processes", formats.count(environment.processes)),
+    ]
+
+
+def _pairs(caption: str, pairs: list[tuple[str, str]], folded: bool = False) -> Table:
+    rows = tuple((Cell(name), Cell(value)) for name, value in pairs)
+    return Table(caption, ("What", "Value"), rows, words=True, folded=folded)
+
+
+def _recipe_yaml(results: Results) -> str:
+    return yaml.safe_dump(results.recipe, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _or_missing(rows: int | None) -> str:
+    return MISSING if rows is None else formats.count(rows)

@@ -1,0 +1,63 @@
+"""The figures of the study that this project began with, to be shown beside ours.
+
+They were measured under another protocol, so they are a landmark and not a baseline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+from distillora.data.taxonomy import EKMAN
+from distillora.evaluation.results import Results
+
+PROTOCOL = (
+    "The published figures were measured under another protocol: the best epoch was chosen on the "
+    "test set, and ‘even’ kept every DistilBERT layer as it was, so no teacher took part. "
+    "Read them as a landmark, not as a baseline."
+)
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One arm of the original study, on the GoEmotions test set.
+
+    Attributes:
+        arm: the name that this project gives the same arm.
+        accuracy, f1_weighted: in [0, 1], on the test set.
+        validation_loss: cross-entropy in nats.
+        trainable, total: parameter counts.
+        seconds: training time for 3 epochs.
+    """
+
+    arm: str
+    accuracy: float
+    f1_weighted: float
+    validation_loss: float
+    trainable: int
+    total: int
+    seconds: int
+
+
+PUBLISHED = (
+    PublishedRow("lora", 0.5294, 0.4861, 1.5785, 759_580, 67_734_584, 7 * 60 + 52),
+    PublishedRow("odd", 0.5720, 0.5574, 1.4384, 66_975_004, 66_975_004, 16 * 60 + 2),
+    PublishedRow("even", 0.5777, 0.5671, 1.3893, 66_975_004, 66_975_004, 16 * 60 + 20),
+)
+
+
+def uses_sample(results: Results) -> bool:
+    """Whether the data are the bundled sample."""
+    return bool(results.recipe.get("data", {}).get("source") == "sample")
+
+
+def published_rows(results: Results) -> tuple[PublishedRow, ...]:
+    """Return the published figures if this run measured the same task, else nothing.
+
+    The task is GoEmotions with its 28 labels, one class per text. The bundled sample has the
+    same labels but is not GoEmotions.
+    """
+    data = results.data
+    is_goemotions = set(data.labels) == set(chain.from_iterable(EKMAN.values()))
+    same = is_goemotions and data.task == "single_label" and not uses_sample(results)
+    return PUBLISHED if same else ()

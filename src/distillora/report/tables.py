@@ -1,0 +1,138 @@
+"""The tables of figures, by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rich.box
+import rich.table
+import rich.text
+
+from distillora.evaluation.results import Results
+from distillora.report import columns, formats
+from distillora.report.blocks import Cell, Table
+from distillora.report.columns import Column, Measure
+from distillora.report.published import PublishedRow
+from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
+
+HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower is better."
+
+
+def quality_tables(results: Results) -> list[Table]:
+    """Return the main table; for multi-label also those at a threshold of 0.5 and at tuned ones."""
+    arms = summarise(results)
+    over = _over_seeds(arms)
+    main = f"Measured on the test split{over}"
+    if results.data.task == "single_label":
+        return [_arm_table(main, arms, columns.SINGLE_LABEL, HOW_TO_READ)]
+    tables = [
+        _arm_table(main, arms, columns.MULTI_LABEL, HOW_TO_READ),
+        _arm_table(f"Labels from a probability of 0.5 on{over}", arms, columns.AT_HALF),
+    ]
+    if any(run.metrics.test.tuned for run in results.arms):
+        caption = f"Labels from a threshold of their own on, tuned on validation{over}"
+        tables.append(_arm_table(caption, arms, columns.TUNED))
+    return tables
+
+
+def cost_table(results: Results) -> Table:
+    """Return what each arm costs to make, to keep and to run."""
+    arms = summarise(results)
+    devices = formats.name_list(sorted({run.cost.device for run in results.arms}))
+    note = (
+        f"{HOW_TO_READ} Training time is the arm’s own. The teacher’s time, its training and its "
+        "outputs over the training texts, stands apart, for it is spent once and serves every "
+        "arm that learns from it. One text: median time from tokens to logits, batch of one. "
+        f"Texts/s: the test split in batches. Both measured on {devices}."
+    )
+    caption = f"Cost of making, keeping and running{_over_seeds(arms)}"
+    return _arm_table(caption, arms, columns.COST, note)
+
+
+def origin_table(results: Results) -> Table:
+    """Return how each arm was made."""
+    return _arm_table("How each arm was made", summarise(results), columns.ORIGIN, words=True)
+
+
+def label_table(results: Results) -> Table:
+    """Return F1 on test by label and arm, the most frequent label first."""
+    arms = summarise(results)
+    labels = labels_on_test(arms[0].first)
+    rows = []
+    for index in sorted(range(len(labels)), key=lambda i: -labels[i].support):
+        measure = Measure("F1", _label_f1(index), "higher")
+        facts = (Cell(labels[index].label), Cell(formats.count(labels[index].support)))
+        rows.append((*facts, *measure.cells(arms)))
+    header = ("Label", "Test rows", *(arm.name for arm in arms))
+    caption = f"F1 of each label on the test split{_over_seeds(arms)}"
+    return Table(caption, header, tuple(rows), note="★ marks the best arm.", folded=True)
+
+
+def _label_f1(index: int) -> MaybeReader:
+    return lambda run: labels_on_test(run)[index].f1
+
+
+def published_table(results: Results, published: Sequence[PublishedRow]) -> Table:
+    """Return the original study's figures, each followed by ours of the same arm."""
+    arms = {arm.name: arm for arm in summarise(results)}
+    rows: list[tuple[Cell, ...]] = []
+    for row in published:
+        rows.append(_published_cells(row))
+        rows += _our_cells(arms.pop(row.arm, None))
+    for arm in arms.values():
+        rows += _our_cells(arm)
+    header = ("Arm", "Source", *(c.heading for c in columns.ALSO_PUBLISHED))
+    return Table("Published figures of the original study beside this run", header, tuple(rows))
+
+
+def _published_cells(row: PublishedRow) -> tuple[Cell, ...]:
+    losses = (row.accuracy, row.f1_weighted, row.validation_loss)
+    shown = (row.arm, "published", *map(formats.ratio, losses))
+    trained = columns.trainable_share(row.trainable, row.total)
+    return tuple(Cell(text) for text in (*shown, trained, formats.clock(row.seconds)))
+
+
+def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:
+    if arm is None:
+        return []
+    return [
+        (Cell(arm.name), Cell("this run"), *(c.cells([arm])[0] for c in columns.ALSO_PUBLISHED))
+    ]
+
+
+def summary_table(results: Results) -> rich.table.Table:
+    """Return the main figures for the terminal, narrow enough for 80 columns."""
+    arms = summarise(results)
+    seeds = len(arms[0].runs)
+    shown = rich.table.Table(
+        title="Test split" + (f", means over {seeds} seeds" if seeds > 1 else ""),
+        caption="★ best of the column",
+        box=rich.box.SIMPLE_HEAD,
+    )
+    shown.add_column("Arm", no_wrap=True)
+    for column in columns.TERMINAL:
+        shown.add_column(column.title, justify="right", no_wrap=True)
+    for row in _arm_table("", arms, columns.TERMINAL).rows:
+        shown.add_row(*map(_rich_text, row))
+    return shown
+
+
+def _rich_text(cell: Cell) -> rich.text.Text:
+    return rich.text.Text(f"{cell.text} ★", "bold") if cell.best else rich.text.Text(cell.text)
+
+
+def _arm_table(
+    caption: str,
+    arms: Sequence[ArmSummary],
+    shown: Sequence[Column],
+    note: str = "",
+    words: bool = False,
+) -> Table:
+    names = [Cell(arm.name) for arm in arms]
+    rows = zip(names, *(column.cells(arms) for column in shown), strict=True)
+    return Table(caption, ("Arm", *(column.heading for column in shown)), tuple(rows), note, words)
+
+
+def _over_seeds(arms: Sequence[ArmSummary]) -> str:
+    seeds = max(len(arm.runs) for arm in arms)
+    return f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""

@@ -1,0 +1,116 @@
+"""Colours and type of the report's charts and page, and charts as SVG.
+
+A chart is drawn once, in the light colours. In the page each colour becomes a CSS variable, so
+that the same drawing follows the reader's light or dark setting without a script.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from typing import Any
+
+import altair as alt
+
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
+
+# name -> (light, dark); every light colour occurs once, since it is how a chart's colours are found
+COLOURS = {
+    "surface": ("#ffffff", "#171b22"),
+    "page": ("#f6f7f9", "#0f1217"),
+    "ink": ("#1c2431", "#e6eaf1"),
+    "muted": ("#5a6475", "#9aa5b6"),
+    "line": ("#e1e5eb", "#2b323d"),
+    "accent": ("#2b5fd9", "#7fa8ff"),
+    "on-accent": ("#fdfeff", "#0c1220"),
+    "warning": ("#9a5b00", "#f0b84b"),
+    "arm-1": ("#2660d3", "#82abff"),
+    "arm-2": ("#c2570c", "#ffa35c"),
+    "arm-3": ("#0b7f63", "#4bd3a8"),
+    "arm-4": ("#8445bd", "#cb9cf7"),
+    "arm-5": ("#c12f4a", "#ff8c9b"),
+    "arm-6": ("#0a7d9c", "#5fcbe6"),
+    "arm-7": ("#7d6320", "#d9b865"),
+    "arm-8": ("#61697a", "#adb6c6"),
+}
+ARM_COLOURS = tuple(light for name, (light, _) in COLOURS.items() if name.startswith("arm-"))
+ARM_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+
+
+def colour(name: str) -> str:
+    """Return a colour of the palette, as it is drawn."""
+    return COLOURS[name][0]
+
+
+def arm_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Return the scales that give each arm its colour and its shape, the same in every chart."""
+    colours = [ARM_COLOURS[i % len(ARM_COLOURS)] for i in range(len(names))]
+    shapes = [ARM_SHAPES[i % len(ARM_SHAPES)] for i in range(len(names))]
+    return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=shapes)
+
+
+def draw(chart: alt.Chart) -> str:
+    """Return a chart as an SVG document in the report's style."""
+    stream = io.StringIO()
+    chart.configure(**_style()).save(stream, format="svg")
+    return stream.getvalue()
+
+
+def inline(svg: str, name: str, alt_text: str) -> str:
+    """Fit an SVG document into the page.
+
+    Colours become CSS variables, the size that of the place; identifiers get a prefix, for the
+    page holds several charts.
+    """
+    for key, (light, _) in COLOURS.items():
+        svg = svg.replace(f'"{light}"', f'"var(--{key})"')
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    width = re.search(r'<svg[^>]* width="(\d+)', svg)
+    natural = width[1] if width else "720"
+    label = escape(alt_text, quote=True)
+    opening = f'<svg role="img" aria-label="{label}" style="--natural:{natural}px" '
+    view_box = re.search(r'viewBox="[^"]*"', svg)
+    return re.sub(
+        r"<svg[^>]*>", lambda _: f"{opening}{view_box[0] if view_box else ''}>", svg, count=1
+    )
+
+
+def _style() -> dict[str, Any]:
+    """Return the Vega-Lite configuration of every chart."""
+    words = {"labelColor": colour("muted"), "titleColor": colour("ink"), "titleFontWeight": 600}
+    return {
+        "font": FONT,
+        "aria": False,
+        "background": colour("surface"),
+        "padding": 8,
+        "view": alt.ViewConfig(stroke=None),
+        "axis": alt.AxisConfig(
+            **words,
+            labelFontSize=12,
+            titleFontSize=12,
+            labelLimit=170,
+            labelFlush=False,
+            titlePadding=10,
+            gridColor=colour("line"),
+            domainColor=colour("line"),
+            tickColor=colour("line"),
+        ),
+        "header": alt.HeaderConfig(
+            labelColor=colour("ink"),
+            titleColor=colour("ink"),
+            labelFontSize=13,
+            labelFontWeight=600,
+        ),
+        "legend": alt.LegendConfig(
+            **{**words, "labelColor": colour("ink")},
+            labelFontSize=13,
+            orient="top",
+            title=None,
+            symbolSize=90,
+            columnPadding=18,
+            labelLimit=220,
+        ),
+        "text": alt.MarkConfig(color=colour("ink"), fontSize=12),
+    }

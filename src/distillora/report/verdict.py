@@ -1,0 +1,204 @@
+"""Which arm to ship, in words made from the numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distillora.evaluation.results import Results, Task
+from distillora.report import formats
+from distillora.report.blocks import Card
+from distillora.report.summary import (
+    ArmSummary,
+    Reader,
+    accuracy_on_test,
+    chosen_by,
+    f1_on_test,
+    latency,
+    model_bytes,
+    operating_point,
+    summarise,
+)
+
+# two timings of the same model differ by a few per cent from one run to the next
+SAME_COST = 1.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The arm to choose for quality, the one to choose for cost, and the reasons."""
+
+    best: ArmSummary
+    cheapest: ArmSummary
+    text: str
+    cards: tuple[Card, ...]
+
+
+def judge(results: Results) -> Verdict:
+    """Compare the arms.
+
+    The best arm is chosen by its validation figure (weighted F1; multi-label: average
+    precision) and then described by its test figures. The cheapest is the one with the lowest
+    latency; within 5 % of that the smaller model, and of equal models the better one. An arm
+    that only serves another as its teacher does not compete.
+    """
+    arms = summarise(results)
+    rivals = _rivals(arms)
+    best = max(rivals, key=lambda arm: arm.mean(chosen_by))
+    cheapest = _cheapest(rivals)
+    noise = noise_half_width(best.mean(accuracy_on_test), best.first.metrics.test.rows)
+    sentences = (
+        _quality(best, results.data.task, alone=len(rivals) == 1),
+        _cost(best, cheapest, alone=len(rivals) == 1),
+        _noise(best, rivals, noise),
+        _teacher(best, arms),
+        _seeds(best),
+    )
+    cards = _cards(best, cheapest, noise, results.data.task)
+    return Verdict(best, cheapest, " ".join(filter(None, sentences)), cards)
+
+
+def noise_half_width(accuracy: float, rows: int) -> float:
+    """Return the 95 % half-width of the difference of two accuracies near ``accuracy``.
+
+    1.96 * sqrt(2 p (1 - p) / n): the normal approximation for two independent samples of n
+    rows. Two arms scored on the same rows differ by less, so this is a cautious guide.
+    """
+    return 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / rows)
+
+
+def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
+    teachers = {run.teacher for arm in arms for run in arm.runs}
+    return tuple(arm for arm in arms if arm.name not in teachers) or tuple(arms)
+
+
+def _cheapest(arms: Sequence[ArmSummary]) -> ArmSummary:
+    for read in (latency, model_bytes):
+        lowest = min(arm.mean(read) for arm in arms)
+        arms = [arm for arm in arms if arm.mean(read) <= lowest * SAME_COST]
+    return max(arms, key=lambda arm: arm.mean(chosen_by))
+
+
+def _quality(best: ArmSummary, task: Task, alone: bool) -> str:
+    rows = formats.count(best.first.metrics.test.rows)
+    chosen = formats.ratio(best.mean(chosen_by))
+    by = "weighted F1" if task == "single_label" else "average precision"
+    lead = (
+        f"‘{best.name}’ is the only arm to judge, so there is nothing to compare it with; its "
+        f"{by} on validation is {chosen}."
+        if alone
+        else f"Best quality: ‘{best.name}’, chosen by its {by} on validation ({chosen})."
+    )
+    return f"{lead} On the {rows} test texts it reaches {_test_figures(best, task)}."
+
+
+def _test_figures(arm: ArmSummary, task: Task) -> str:
+    weighted = f"a weighted F1 of {formats.ratio(arm.mean(f1_on_test))}"
+    if task == "single_label":
+        return f"{weighted} and an accuracy of {formats.ratio(arm.mean(accuracy_on_test))}"
+    macro = formats.ratio(arm.mean(lambda run: operating_point(run.metrics.test).f1_macro))
+    where = "tuned thresholds" if arm.first.metrics.test.tuned else "a threshold of 0.5"
+    figures = f"{weighted} and a macro F1 of {macro} at {where}"
+    precision = arm.spread(lambda run: run.metrics.test.average_precision)
+    if precision is None:
+        return figures
+    return f"an average precision of {formats.ratio(precision.mean)}, {figures}"
+
+
+def _cost(best: ArmSummary, cheapest: ArmSummary, alone: bool) -> str:
+    cost = _running_cost(cheapest)
+    if alone:
+        return f"It takes {cost}."
+    if best is cheapest:
+        return f"No arm is clearly cheaper to run either: it takes {cost}."
+    return (
+        f"Cheapest to run: ‘{cheapest.name}’, {cost}: {_speed(best, cheapest)} "
+        f"{_smaller(best, cheapest)} ‘{best.name}’, {_points(best, cheapest)}."
+    )
+
+
+def _speed(best: ArmSummary, cheapest: ArmSummary) -> str:
+    factor = _factor(best, cheapest, latency)
+    return f"{factor:.1f} times as fast" if factor > SAME_COST else "about as fast"
+
+
+def _smaller(best: ArmSummary, cheapest: ArmSummary) -> str:
+    factor = _factor(best, cheapest, model_bytes)
+    if factor > SAME_COST:
+        return f"and {factor:.1f} times smaller than"
+    return f"but {1 / factor:.1f} times larger than" if factor < 1 / SAME_COST else "as"
+
+
+def _factor(best: ArmSummary, cheapest: ArmSummary, read: Reader) -> float:
+    return best.mean(read) / cheapest.mean(read)
+
+
+def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
+    lost = 100 * _gap(best, cheapest)
+    if abs(lost) < 0.05:
+        return "with the same weighted F1 on test"
+    return f"with {abs(lost):.1f} points {'less' if lost > 0 else 'more'} weighted F1 on test"
+
+
+def _noise(best: ArmSummary, rivals: Sequence[ArmSummary], noise: float) -> str:
+    others = [arm for arm in rivals if arm is not best]
+    if not others:
+        return ""
+    rows = formats.count(best.first.metrics.test.rows)
+    guide = (
+        f"With {rows} test texts, differences below about {100 * noise:.1f} points may be chance "
+        "(a rough 95% guide)"
+    )
+    close = [f"‘{arm.name}’" for arm in others if abs(_gap(best, arm)) < noise]
+    if not close:
+        return f"{guide}; every other arm is farther from ‘{best.name}’ than that."
+    verb = "is" if len(close) == 1 else "are"
+    return (
+        f"{guide}, and {formats.name_list(close)} {verb} that near to ‘{best.name}’: "
+        "this run does not show which is better."
+    )
+
+
+def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
+    teacher = next((arm for arm in arms if arm.name == best.first.teacher), None)
+    if teacher is None or teacher is best:
+        return ""
+    return (
+        f"Its teacher, ‘{teacher.name}’, reaches a weighted F1 of "
+        f"{formats.ratio(teacher.mean(f1_on_test))} with {_running_cost(teacher)}."
+    )
+
+
+def _seeds(best: ArmSummary) -> str:
+    seeds = len(best.runs)
+    return (
+        f"All figures are means over {seeds} seeds."
+        if seeds > 1
+        else "All figures come from one seed."
+    )
+
+
+def _cards(best: ArmSummary, cheapest: ArmSummary, noise: float, task: Task) -> tuple[Card, ...]:
+    guide = f"± {100 * noise:.1f} points"
+    f1 = formats.ratio(best.mean(f1_on_test))
+    name = "Best quality" if best is not cheapest else "Best quality, and cheapest to run"
+    tuned = (
+        "" if task == "single_label" else ", tuned thresholds" * bool(best.first.metrics.test.tuned)
+    )
+    cards = [Card(name, best.name, f"{f1} weighted F1 on test{tuned}")]
+    if best is not cheapest:
+        cards.append(Card("Cheapest to run", cheapest.name, _running_cost(cheapest)))
+    return (
+        *cards,
+        Card("What the test texts can show", guide, "smaller differences may be chance"),
+    )
+
+
+def _gap(best: ArmSummary, other: ArmSummary) -> float:
+    return best.mean(f1_on_test) - other.mean(f1_on_test)
+
+
+def _running_cost(arm: ArmSummary) -> str:
+    milliseconds = formats.short(arm.mean(latency))
+    return f"{milliseconds} ms for one text and {formats.size(arm.mean(model_bytes))} on disk"

