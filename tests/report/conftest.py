@@ -77,12 +77,6 @@ def make_run(tmp_path: Path) -> RunMaker:
     return make
 
 
-def rewrite(run_dir: Path, results: Results) -> Results:
-    """Replace a run's results file."""
-    (run_dir / "results.json").write_text(results.model_dump_json())
-    return results
-
-
 def _arm(
     run_dir: Path,
     name: str,
@@ -95,7 +89,9 @@ def _arm(
     skill, latency, megabytes = ARMS.get(name, (2.0, 10.0, 100.0))
     multi = task == "multi_label"
     truth = {split: _truth(split, rows, len(labels)) for split in SPLITS}
-    logits = {s: _logits(t, skill, (seed, len(name), ord(name[0])), multi) for s, t in truth.items()}
+    logits = {
+        s: _logits(t, skill, (seed, len(name), ord(name[0])), multi) for s, t in truth.items()
+    }
     path = f"arms/{name}/seed-{seed}/predictions.parquet"
     _write_predictions(run_dir / path, truth, logits)
     thresholds = None
@@ -168,9 +164,7 @@ def _truth(split: str, rows: int, n_labels: int) -> list[list[int]]:
     ]
 
 
-def _logits(
-    truth: list[list[int]], skill: float, seed: tuple[int, ...], multi: bool
-) -> np.ndarray:
+def _logits(truth: list[list[int]], skill: float, seed: tuple[int, ...], multi: bool) -> np.ndarray:
     n_labels = max(max(row) for row in truth) + 1
     hot = _multi_hot(truth, n_labels)
     noise = np.random.default_rng(seed).normal(size=hot.shape)

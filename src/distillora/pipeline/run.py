@@ -59,6 +59,7 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
     """
     start_processes()
     layout = RunLayout(out)
+    environment = _describe_environment(recipe)
     with _open_run(layout, recipe):
         found, corpus = read_data(recipe)
         plans = plan_arms(recipe, corpus)
@@ -66,10 +67,15 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
         record = _audit(layout, recipe, found, data, plans)
         reporter.say(plan_table(plans, recipe.seeds))
         benches = [Workbench(plans, data, layout, seed, reporter) for seed in recipe.seeds]
-        arms = [result for bench in benches for result in _make_arms(bench)]
+        arms = tuple(result for bench in benches for result in _make_arms(bench))
         if not is_main_process():
             return None
-        return _finish(layout, recipe, record, arms)
+        results = Results(
+            recipe=recipe.model_dump(mode="json"), data=record, environment=environment, arms=arms
+        )
+        write_atomic(layout.results, results.model_dump_json(indent=1))
+        write_report(layout.root)
+        return results
 
 
 @contextmanager
@@ -146,19 +152,10 @@ def _make_arms(bench: Workbench) -> Iterator[ArmResult]:
             yield ArmResult.model_validate_json(finished.read_bytes())
 
 
-def _finish(
-    layout: RunLayout, recipe: Recipe, record: DataRecord, arms: list[ArmResult]
-) -> Results:
+def _describe_environment(recipe: Recipe) -> Environment:
+    """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
     wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
-    results = Results(
-        recipe=recipe.model_dump(mode="json"),
-        data=record,
-        environment=Environment(**describe_environment(" and ".join(sorted(wanted)))),
-        arms=tuple(arms),
-    )
-    write_atomic(layout.results, results.model_dump_json(indent=1))
-    write_report(layout.root)
-    return results
+    return Environment(**describe_environment(" and ".join(sorted(wanted))))
 
 
 def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:

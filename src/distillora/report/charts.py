@@ -66,37 +66,33 @@ def _loss_chart(rows: list[dict[str, Any]], names: list[str]) -> alt.Chart:
     columns = 2 if len(names) in (2, 4) else min(3, len(names))
     losses = [row["loss"] for row in rows]
     # one domain for all panels, so that they can be compared
-    y = alt.Y(
-        "loss:Q", title="Loss", scale=alt.Scale(domain=[min(losses), max(losses)], padding=10)
-    )
-    base = _loss_base(rows).encode(y=y)
+    scale = alt.Scale(domain=[min(losses), max(losses)], padding=10)
     panels = [
-        _loss_panel(base.transform_filter(alt.datum.arm == name), name, 620 / columns)
+        _loss_panel(name, [row for row in rows if row["arm"] == name], scale).properties(
+            width=620 / columns, height=160
+        )
         for name in names
     ]
     return alt.concat(*panels, columns=columns)
 
 
-def _loss_base(rows: list[dict[str, Any]]) -> alt.Chart:
+def _loss_panel(name: str, rows: list[dict[str, Any]], scale: alt.Scale) -> alt.Chart:
     kinds = ["Training", "Validation"]
     colours = alt.Scale(domain=kinds, range=[colour("muted"), colour("accent")])
+    dashes = alt.Scale(domain=kinds, range=[[5, 4], [1, 0]])
     legend = alt.Legend(symbolType="stroke", symbolStrokeWidth=2.5, symbolSize=500)
-    return alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(rows), scale=alt.Scale(padding=10)),
+        y=alt.Y("loss:Q", title="Loss", scale=scale),
         color=alt.Color("kind:N", scale=colours, legend=legend),
         detail="run:N",
     )
-
-
-def _loss_panel(base: alt.Chart, name: str, width: float) -> alt.Chart:
-    dashes = alt.Scale(domain=["Training", "Validation"], range=[[5, 4], [1, 0]])
     lines = base.mark_line(strokeWidth=2.2).encode(
         strokeDash=alt.StrokeDash("kind:N", scale=dashes)
     )
     points = base.mark_point(filled=True, size=34, opacity=1)
     kept = base.mark_point(size=150, strokeWidth=2, opacity=1).transform_filter("datum.kept")
-    layers = alt.layer(lines, points, kept, title=_panel_title(name))
-    return layers.properties(width=width, height=160)
+    return alt.layer(lines, points, kept, title=_panel_title(name))
 
 
 def _epoch_axis(rows: list[dict[str, Any]]) -> alt.Axis:

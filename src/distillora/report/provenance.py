@@ -50,21 +50,28 @@ def origin_blocks(results: Results) -> tuple[Block, ...]:
 
 def _split_table(results: Results) -> Table:
     audit = results.data.audit
-    lines = [*_LINES, *(_LENGTHS if any(s.lengths for s in audit.splits.values()) else ())]
+    splits = audit.splits.values()
+    lengths = _LENGTHS if any(split.lengths for split in splits) else ()
     rows: list[tuple[Cell, ...]] = [_used(results, audit)]
-    rows += [(Cell(name), *(Cell(tell(s)) for s in audit.splits.values())) for name, tell in lines]
+    for name, tell in (*_LINES, *_label_lines(audit), *lengths):
+        rows.append((Cell(name), *(Cell(tell(split)) for split in splits)))
     note = "Lengths count tokens with the special ones, before anything is cut off."
     return Table("The data", ("", *audit.splits), tuple(rows), note)
+
+
+def _label_lines(audit: AuditRecord) -> list[_Line]:
+    """Return a line for each number of labels that some row has."""
+
+    def line(labels: int) -> _Line:
+        name = f"Rows with {labels} label{'' if labels == 1 else 's'}"
+        return name, lambda split: formats.count(split.labels_per_row.get(labels, 0))
+
+    return [line(n) for n in sorted({n for s in audit.splits.values() for n in s.labels_per_row})]
 
 
 def _used(results: Results, audit: AuditRecord) -> tuple[Cell, ...]:
     used = (results.data.rows.get(split) for split in audit.splits)
     return (Cell("Rows used in this run"), *(Cell(_or_missing(rows)) for rows in used))
-
-
-def _labels_per_row(split: SplitAudit) -> str:
-    counts = sorted(split.labels_per_row.items())
-    return ", ".join(f"{labels}: {rows:,}" for labels, rows in counts) or MISSING
 
 
 def _length(read: Callable[[LengthRecord], float]) -> Callable[[SplitAudit], str]:
@@ -73,7 +80,6 @@ def _length(read: Callable[[LengthRecord], float]) -> Callable[[SplitAudit], str
 
 _LINES: tuple[_Line, ...] = (
     ("Rows audited", lambda split: formats.count(split.rows)),
-    ("Labels per row: rows", _labels_per_row),
     ("Rows that repeat an earlier text", lambda split: formats.count(split.duplicate_texts)),
     ("Empty texts", lambda split: formats.count(split.empty_texts)),
     ("Rows with odd characters", lambda split: formats.count(split.odd_characters)),
@@ -91,12 +97,17 @@ _LENGTHS: tuple[_Line, ...] = (
 def _seed_note(results: Results) -> str:
     seeds = sorted({run.seed for run in results.arms})
     listed = formats.name_list([str(seed) for seed in seeds])
+    noise = (
+        "The verdict takes as sampling noise the 95% half-width of the difference between two "
+        "accuracies near p on n test texts, 1.96·√(2p(1−p)/n)."
+    )
     if len(seeds) == 1:
         return (
             f"Seed: {listed}. With one seed, a difference below the sampling noise of the test "
-            "texts means nothing, and one above it may still be the luck of that seed."
+            f"texts means nothing, and one above it may still be the luck of that seed. {noise}"
         )
-    return f"Seeds: {listed}. Figures are means over them, ± their sample standard deviation."
+    spread = "Figures are means over them, ± their sample standard deviation."
+    return f"Seeds: {listed}. {spread} {noise}"
 
 
 def _environment(environment: Environment) -> list[tuple[str, str]]:

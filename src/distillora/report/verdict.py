@@ -48,22 +48,24 @@ def judge(results: Results) -> Verdict:
     best = max(rivals, key=lambda arm: arm.mean(chosen_by))
     cheapest = _cheapest(rivals)
     noise = noise_half_width(best.mean(accuracy_on_test), best.first.metrics.test.rows)
+    alone = len(rivals) == 1
     sentences = (
-        _quality(best, results.data.task, alone=len(rivals) == 1),
-        _cost(best, cheapest, alone=len(rivals) == 1),
+        _quality(best, results.data.task, alone),
+        _cost(best, cheapest, alone),
         _noise(best, rivals, noise),
         _teacher(best, arms),
         _seeds(best),
     )
-    cards = _cards(best, cheapest, noise, results.data.task)
-    return Verdict(best, cheapest, " ".join(filter(None, sentences)), cards)
+    text = " ".join(filter(None, sentences))
+    return Verdict(best, cheapest, text, _cards(best, cheapest, noise, alone))
 
 
 def noise_half_width(accuracy: float, rows: int) -> float:
     """Return the 95 % half-width of the difference of two accuracies near ``accuracy``.
 
     1.96 * sqrt(2 p (1 - p) / n): the normal approximation for two independent samples of n
-    rows. Two arms scored on the same rows differ by less, so this is a cautious guide.
+    rows. On the same rows two arms mostly err together, so this is a cautious guide; for F1 it is
+    a rough one.
     """
     return 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / rows)
 
@@ -150,7 +152,7 @@ def _noise(best: ArmSummary, rivals: Sequence[ArmSummary], noise: float) -> str:
         f"With {rows} test texts, differences below about {100 * noise:.1f} points may be chance "
         "(a rough 95% guide)"
     )
-    close = [f"‘{arm.name}’" for arm in others if abs(_gap(best, arm)) < noise]
+    close = [f"‘{arm.name}’" for arm in others if abs(_gap(best, arm)) <= noise]
     if not close:
         return f"{guide}; every other arm is farther from ‘{best.name}’ than that."
     verb = "is" if len(close) == 1 else "are"
@@ -179,20 +181,19 @@ def _seeds(best: ArmSummary) -> str:
     )
 
 
-def _cards(best: ArmSummary, cheapest: ArmSummary, noise: float, task: Task) -> tuple[Card, ...]:
+def _cards(best: ArmSummary, cheapest: ArmSummary, noise: float, alone: bool) -> tuple[Card, ...]:
+    tuned = " at tuned thresholds" if best.first.metrics.test.tuned else ""
+    quality = f"{formats.ratio(best.mean(f1_on_test))} weighted F1 on test{tuned}"
     guide = f"± {100 * noise:.1f} points"
-    f1 = formats.ratio(best.mean(f1_on_test))
-    name = "Best quality" if best is not cheapest else "Best quality, and cheapest to run"
-    tuned = (
-        "" if task == "single_label" else ", tuned thresholds" * bool(best.first.metrics.test.tuned)
-    )
-    cards = [Card(name, best.name, f"{f1} weighted F1 on test{tuned}")]
+    resolution = Card("What the test texts can show", guide, "smaller differences may be chance")
     if best is not cheapest:
-        cards.append(Card("Cheapest to run", cheapest.name, _running_cost(cheapest)))
-    return (
-        *cards,
-        Card("What the test texts can show", guide, "smaller differences may be chance"),
-    )
+        return (
+            Card("Best quality", best.name, quality),
+            Card("Cheapest to run", cheapest.name, _running_cost(cheapest)),
+            resolution,
+        )
+    label = "The only arm" if alone else "Best quality, and cheapest to run"
+    return (Card(label, best.name, quality), resolution)
 
 
 def _gap(best: ArmSummary, other: ArmSummary) -> float:

@@ -1,0 +1,121 @@
+"""Tables of arms, in the report and in the terminal, and the arithmetic of charts."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import rich.console
+
+from distillora.report import summary_table
+from distillora.report.charts import confusion_figure, loss_figure
+from distillora.report.formats import clock, layer_list, name_list, size
+from distillora.report.summary import summarise
+from distillora.report.tables import cost_table, label_table, quality_tables
+from distillora.report.tradeoff import spread_apart
+
+
+def best_of(table, heading):
+    """Names of the arms that are marked in the column with this heading."""
+    column = [title.split("\N{NO-BREAK SPACE}")[0] for title in table.header].index(heading)
+    return [row[0].text for row in table.rows if row[column].best]
+
+
+def printed(table):
+    stream = io.StringIO()
+    rich.console.Console(file=stream, width=80).print(table)
+    return stream.getvalue()
+
+
+def test_arms_stand_in_the_recipes_order(make_run):
+    _, results = make_run(arms=("tiny", "even", "lora"))
+    shuffled = results.model_copy(update={"arms": results.arms[::-1]})
+    assert [arm.name for arm in summarise(shuffled)] == ["tiny", "even", "lora"]
+
+
+def test_the_best_value_of_a_column_is_marked(make_run):
+    _, results = make_run(arms=("lora", "odd", "even", "tiny"))
+    quality, cost = quality_tables(results)[0], cost_table(results)
+    assert best_of(quality, "Accuracy") == ["even"]
+    assert best_of(quality, "Test loss") == ["even"]
+    assert best_of(cost, "Model on disk") == ["tiny"]
+    assert best_of(cost, "Texts/s") == ["tiny"]
+    assert best_of(cost, "Adapter on disk") == []
+
+
+def test_equal_values_share_the_mark_unless_all_are_equal(make_run):
+    _, results = make_run(arms=("lora", "odd", "even"))
+    cost = cost_table(results)
+    assert best_of(cost, "Model on disk") == ["odd", "even"]
+    assert best_of(cost, "Peak memory") == []
+
+
+def test_one_arm_alone_wins_nothing(make_run):
+    _, results = make_run(arms=("odd",))
+    assert not any(cell.best for row in quality_tables(results)[0].rows for cell in row)
+
+
+def test_an_arm_that_was_not_trained_has_no_training_time(make_run):
+    _, results = make_run(arms=("odd", "even"))
+    cost = results.arms[0].cost.model_copy(update={"training_seconds": 0.0})
+    arms = (results.arms[0].model_copy(update={"cost": cost}), results.arms[1])
+    table = quality_tables(results.model_copy(update={"arms": arms}))[0]
+    assert [row[-1].text for row in table.rows] == ["–", "12:12"]
+    assert best_of(table, "Training time") == []
+
+
+def test_labels_are_sorted_by_their_test_rows(make_run):
+    _, results = make_run(arms=("odd",))
+    support = [int(row[1].text.replace(",", "")) for row in label_table(results).rows]
+    assert support == sorted(support, reverse=True)
+    assert len(support) == 28
+
+
+def test_the_terminal_shows_the_main_figures_in_80_columns(make_run):
+    _, results = make_run(arms=("lora", "[red]odd"), seeds=(0, 1))
+    text = printed(summary_table(results))
+    assert "[red]odd" in text
+    assert "means over 2 seeds" in text
+    mean = sum(arm.metrics.test.accuracy for arm in results.arms[:2]) / 2
+    assert f"{mean:.4f}" in text
+    assert "★" in text
+    assert "…" not in text
+
+
+def test_there_is_no_loss_chart_without_training(make_run):
+    _, results = make_run(arms=("odd",))
+    arm = results.arms[0].model_copy(update={"history": ()})
+    assert loss_figure(summarise(results.model_copy(update={"arms": (arm,)}))) is None
+
+
+def test_the_confusion_chart_tells_its_worst_confusions_in_words(make_run):
+    _, results = make_run(arms=("odd",))
+    counts = np.array([[6, 4, 0], [0, 5, 0], [1, 0, 9]])
+    names = ["joy", "anger", "fear"]
+    figure = confusion_figure(summarise(results)[0], counts, names, "single_label")
+    assert "joy as anger (40%) and fear as joy (10%)" in figure.alt
+
+
+def test_many_labels_are_cut_to_those_that_can_be_read(make_run):
+    _, results = make_run(arms=("odd",))
+    names = [f"topic {i}" for i in range(60)]
+    arm = summarise(results)[0]
+    figure = confusion_figure(arm, np.eye(60, dtype=int), names, "single_label")
+    assert "Only the 40 most frequent of 60." in figure.note
+
+
+def test_chart_labels_are_moved_apart():
+    moved = spread_apart([0.5, 0.1, 0.12, 0.11], gap=0.05)
+    assert moved == pytest.approx([0.5, 0.1, 0.2, 0.15])
+
+
+def test_numbers_are_written_for_people():
+    assert clock(59.6) == "1:00"
+    assert clock(16 * 60 + 2) == "16:02"
+    assert size(999) == "999 B"
+    assert size(1.5e9) == "1.50 GB"
+    assert layer_list(()) == ""
+    assert layer_list((0, 1)) == "0, 1"
+    assert name_list(["odd"]) == "odd"
+    assert name_list([]) == ""
