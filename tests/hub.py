@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +61,28 @@ def add_repo(
     if gated:
         (repo / "gated").touch()
     return commit
+
+
+def write_hub_dataset(
+    folder: Path, splits: Mapping[str, Mapping[str, list[Any]]], names: list[str]
+) -> Path:
+    """Write a data set as the Hub holds it: Parquet with named labels, and a card.
+
+    ``splits`` maps a split to its columns ``text``, ``labels`` and ``id``.
+    """
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    labels = List(ClassLabel(names=names))
+    features = Features({"text": Value("string"), "labels": labels, "id": Value("string")})
+    place = folder / "simplified"
+    place.mkdir(parents=True)
+    lines = ["---", "configs:", "- config_name: simplified", "  data_files:"]
+    for split, columns in splits.items():
+        file = place / f"{split}-00000-of-00001.parquet"
+        Dataset.from_dict(columns, features=features).to_parquet(file)
+        lines += [f"  - split: {split}", f"    path: simplified/{split}-*"]
+    (folder / "README.md").write_text("\n".join([*lines, "---", "A tiny data set.", ""]))
+    return folder
 
 
 @contextmanager

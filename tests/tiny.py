@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
@@ -13,8 +16,11 @@ from transformers import (
     ElectraConfig,
     ModernBertConfig,
     MPNetConfig,
+    PreTrainedTokenizerFast,
     RobertaConfig,
 )
+
+from distillora.data.tokens import TokenizedSplit
 
 LABELS = ("joy", "anger", "sadness", "surprise", "neutral")
 VOCAB = 200
@@ -81,3 +87,54 @@ def tiny_batch(rows: int = 3, length: int = 9) -> dict[str, torch.Tensor]:
     mask = torch.ones_like(ids)
     ids[-1, length - 3 :], mask[-1, length - 3 :] = 1, 0
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def tiny_tokens(rows: int = 40, seed: int = 0, longest: int = 20) -> TokenizedSplit:
+    """Return random texts of 3 to ``longest`` tokens."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(3, longest + 1, rows)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ids = random.integers(5, VOCAB, offsets[-1]).astype(np.int32)
+    return TokenizedSplit(ids, offsets, lengths)
+
+
+def learnable_classes(tokens: TokenizedSplit) -> np.ndarray[Any, Any]:
+    """Return a class for each row that its first token alone tells."""
+    return tokens.input_ids[tokens.offsets[:-1]].astype(np.int64) % len(LABELS)
+
+
+def tiny_tokenizer() -> Any:
+    """Return a fast tokenizer of the words ``w5`` to ``w199``, each its own number."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(5, VOCAB))]
+    backend = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        **{"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]"},
+        **{"sep_token": "[SEP]", "mask_token": "[MASK]"},
+    )
+
+
+def save_tiny_backbone(folder: Path, architecture: str = "bert", **changes: Any) -> Path:
+    """Write a pretrained encoder without a head, and its tokenizer."""
+    tiny_model(architecture, **changes).base_model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def write_tiny_data(folder: Path, rows: int = 60, labels: int = 4) -> Path:
+    """Write a data set in TSV whose class is that of the text's first word."""
+    random = np.random.default_rng(3)
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in (("train", rows), ("dev", rows // 3), ("test", rows // 3)):
+        lines = []
+        for i in range(count):
+            words = random.integers(5, VOCAB, random.integers(2, 12))
+            text = " ".join(f"w{word}" for word in words)
+            lines.append(f"{text}\t{words[0] % labels}\t{split}{i}\n")
+        (folder / f"{split}.tsv").write_text("".join(lines))
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in LABELS[:labels]))
+    return folder

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from distillora.errors import DistilloraError, RunFolderError, StorageError
 
 MANIFEST = "manifest.json"
+_PART = ".part"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 def write_file_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     os.close(handle)
     part = Path(name)
     try:
@@ -131,7 +132,7 @@ def write_file_atomic(path: Path, write: Callable[[Path], object]) -> None:
 def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary folder beside ``path``, then put it in its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
     try:
         write(part)
         for file in _files(part):
@@ -142,6 +143,15 @@ def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def delete_parts(folder: Path) -> None:
+    """Delete what a process that was killed had only half written below a folder."""
+    for part in list(folder.rglob(f".*{_PART}")):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def sha256_file(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub import add_repo, hub_environment, serve_hub
+from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
 
 pytestmark = pytest.mark.slow  # every test starts a process that imports the client
 
@@ -34,30 +34,11 @@ else:
 
 
 def write_dataset(folder: Path, first_text: str = "so happy") -> Path:
-    from datasets import ClassLabel, Dataset, Features, List, Value
-
-    features = Features(
-        {
-            "text": Value("string"),
-            "labels": List(ClassLabel(names=["joy", "anger", "neutral"])),
-            "id": Value("string"),
-        }
-    )
-    place = folder / "simplified"
-    place.mkdir(parents=True)
-    for split in ("train", "validation", "test"):
-        rows = {"text": [first_text, split], "labels": [[0, 2], [1]], "id": ["a", "b"]}
-        file = place / f"{split}-00000-of-00001.parquet"
-        Dataset.from_dict(rows, features=features).to_parquet(file)
-    (folder / "README.md").write_text(
-        "---\nconfigs:\n- config_name: simplified\n  data_files:\n"
-        + "".join(
-            f"  - split: {split}\n    path: simplified/{split}-*\n"
-            for split in ("train", "validation", "test")
-        )
-        + "---\nA tiny data set.\n"
-    )
-    return folder
+    rows = {
+        split: {"text": [first_text, split], "labels": [[0, 2], [1]], "id": ["a", "b"]}
+        for split in ("train", "validation", "test")
+    }
+    return write_hub_dataset(folder, rows, ["joy", "anger", "neutral"])
 
 
 def run_load(url: str, home: Path, data: str) -> str:

@@ -1,7 +1,5 @@
 """Thresholds against a search over every possible cut."""
 
-import time
-
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -58,15 +56,6 @@ def test_neighbouring_floats_are_still_cut_apart():
     high = np.nextafter(low, 1)
     scores = np.array([[high], [low]])
     assert (scores >= tune_thresholds(scores, [[1], [0]])).tolist() == [[True], [False]]
-
-
-def test_the_validation_split_of_goemotions_takes_a_blink():
-    random = np.random.default_rng(0)
-    scores = random.random((5426, 28))
-    truth = random.random((5426, 28)) < 0.04
-    start = time.perf_counter()
-    tune_thresholds(scores, truth)
-    assert time.perf_counter() - start < 0.5  # takes 0.05 s; room for a busy machine
 
 
 @pytest.mark.parametrize(

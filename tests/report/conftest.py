@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,37 +45,45 @@ RunMaker = Callable[..., tuple[Path, Results]]
 @pytest.fixture
 def make_run(tmp_path: Path) -> RunMaker:
     """Return a function that writes a run's folder and gives back its path and its results."""
+    return partial(build_run, tmp_path)
 
-    def make(
-        arms: Sequence[str] = ("lora", "odd", "even"),
-        seeds: Sequence[int] = (0,),
-        task: str = "single_label",
-        labels: Sequence[str] = GOEMOTIONS,
-        rows: int = 1200,
-        teacher: str | None = None,
-        **data: Any,
-    ) -> tuple[Path, Results]:
-        results = Results(
-            recipe={
-                "name": "made-up",
-                "description": "Numbers made up for a test.",
-                "task": task,
-                "data": {"source": "hub", **data},
-                "arms": {name: {"tuning": {"method": "full"}} for name in arms},
-                "seeds": list(seeds),
-            },
-            data=_data(task, labels, rows),
-            environment=_environment(),
-            arms=tuple(
-                _arm(tmp_path, name, seed, task, labels, rows, teacher)
-                for name in arms
-                for seed in seeds
-            ),
-        )
-        (tmp_path / "results.json").write_text(results.model_dump_json())
-        return tmp_path, results
 
-    return make
+@pytest.fixture(scope="session")
+def default_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """Return a run of three arms on 28 labels, for tests that only read it."""
+    return build_run(tmp_path_factory.mktemp("run"))
+
+
+def build_run(
+    run_dir: Path,
+    arms: Sequence[str] = ("lora", "odd", "even"),
+    seeds: Sequence[int] = (0,),
+    task: str = "single_label",
+    labels: Sequence[str] = GOEMOTIONS,
+    rows: int = 1200,
+    teacher: str | None = None,
+    **data: Any,
+) -> tuple[Path, Results]:
+    """Write ``results.json`` and the predictions of a run; ``data`` goes into its recipe."""
+    results = Results(
+        recipe={
+            "name": "made-up",
+            "description": "Numbers made up for a test.",
+            "task": task,
+            "data": {"source": "hub", **data},
+            "arms": {name: {"tuning": {"method": "full"}} for name in arms},
+            "seeds": list(seeds),
+        },
+        data=_data(task, labels, rows),
+        environment=_environment(),
+        arms=tuple(
+            _arm(run_dir, name, seed, task, labels, rows, teacher)
+            for name in arms
+            for seed in seeds
+        ),
+    )
+    (run_dir / "results.json").write_text(results.model_dump_json())
+    return run_dir, results
 
 
 def _arm(
@@ -216,7 +225,7 @@ def _data(task: str, labels: Sequence[str], rows: int) -> DataRecord:
         taxonomy="goemotions",
         labels=tuple(labels),
         rows=sizes,
-        sha256={split: "cd" * 32 for split in sizes},
+        sha256=dict.fromkeys(sizes, "cd" * 32),
         dropped_from_train=66,
         audit=AuditRecord(labels=tuple(labels), splits=splits, shared_texts={"test in train": 66}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -43,6 +44,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if "style" in self.open:
             return
+        data = data.replace("\N{NO-BREAK SPACE}", " ")
         self.text += data
         if "caption" in self.open:
             self.caption += data
@@ -54,13 +56,22 @@ class Page(HTMLParser):
 
 
 def write(make_run, **settings):
-    run_dir, results = make_run(**settings)
+    return read(*make_run(**settings))
+
+
+def read(run_dir, results):
     source = write_report(run_dir).read_text()
     return Page(source), source, results, run_dir
 
 
-def test_the_page_loads_nothing_and_needs_no_script(make_run):
-    page, source, *_ = write(make_run)
+@pytest.fixture(scope="module")
+def report(default_run):
+    """The page, its source, the results and the folder of the default run."""
+    return read(*default_run)
+
+
+def test_the_page_loads_nothing_and_needs_no_script(report):
+    page, source, *_ = report
     assert not {"script", "link", "img", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         assert not {"src", "srcset", "xlink:href"} & set(attributes)
@@ -70,12 +81,12 @@ def test_the_page_loads_nothing_and_needs_no_script(make_run):
     assert len(source) < 3_000_000
 
 
-def test_the_page_can_be_read_without_seeing_it(make_run):
-    page, *_ = write(make_run)
+def test_the_page_can_be_read_without_seeing_it(report):
+    page, *_ = report
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     charts = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert len(charts) == 5
     assert all(chart["role"] == "img" and len(chart["aria-label"]) > 50 for chart in charts)
@@ -86,16 +97,16 @@ def test_the_page_can_be_read_without_seeing_it(make_run):
     assert links <= set(ids)
 
 
-def test_charts_follow_the_readers_light_or_dark_setting(make_run):
-    _, source, *_ = write(make_run)
+def test_charts_follow_the_readers_light_or_dark_setting(report):
+    _, source, *_ = report
     charts = re.findall(r"<svg.*?</svg>", source, flags=re.S)
     assert all("var(--ink)" in chart for chart in charts)
     assert not any(re.search(r'"#[0-9a-fA-F]{3,8}"|"(?:black|white)"', chart) for chart in charts)
     assert "prefers-color-scheme: dark" in source
 
 
-def test_the_main_table_holds_what_was_measured(make_run):
-    page, _, results, run_dir = write(make_run)
+def test_the_main_table_holds_what_was_measured(report):
+    page, _, results, run_dir = report
     markdown = (run_dir / "report.md").read_text()
     for arm in results.arms:
         row = page.row("Measured on the test split", arm.name)
@@ -132,8 +143,8 @@ def test_several_seeds_give_mean_and_standard_deviation(make_run):
     assert "Seeds: 0 and 1." in page.text
 
 
-def test_what_was_not_measured_is_a_dash(make_run):
-    page, *_ = write(make_run)
+def test_what_was_not_measured_is_a_dash(report):
+    page, *_ = report
     cost = page.row("Cost of making, keeping and running", "odd")
     assert cost[2] == "–"  # no adapter
     assert cost[4] == "–"  # no teacher
@@ -142,8 +153,8 @@ def test_what_was_not_measured_is_a_dash(make_run):
     assert "nan" not in page.text.split()
 
 
-def test_markdown_shows_the_same_charts_as_files(make_run):
-    *_, run_dir = write(make_run)
+def test_markdown_shows_the_same_charts_as_files(report):
+    *_, run_dir = report
     markdown = (run_dir / "report.md").read_text()
     links = re.findall(r"\]\((charts/[\w-]+\.svg)\)", markdown)
     assert len(links) == 5
@@ -166,8 +177,8 @@ def test_names_cannot_break_out_of_page_or_markdown(make_run):
     assert r"| a\|b |" in markdown
 
 
-def test_published_figures_are_marked_and_stand_beside_ours(make_run):
-    page, *_ = write(make_run)
+def test_published_figures_are_marked_and_stand_beside_ours(report):
+    page, *_ = report
     rows = page.tables["Published figures of the original study beside this run"]
     assert [row[:2] for row in rows[1:]] == [
         [arm, source] for arm in ("lora", "odd", "even") for source in ("published", "this run")
@@ -188,7 +199,7 @@ def test_published_figures_are_marked_and_stand_beside_ours(make_run):
 )
 def test_published_figures_are_left_out_of_other_tasks(make_run, settings):
     _, source, *_ = write(make_run, **settings)
-    assert "0.5294" not in source
+    assert "759,580" not in source
     assert "Published figures" not in source
 
 
@@ -200,13 +211,13 @@ def test_the_bundled_sample_and_a_row_limit_are_warned_of(make_run):
     assert page.text.index("Warning") < page.text.index("Best quality")
 
 
-def test_a_full_run_on_real_data_carries_no_warning(make_run):
-    page, *_ = write(make_run)
+def test_a_full_run_on_real_data_carries_no_warning(report):
+    page, *_ = report
     assert "Warning" not in page.text
 
 
-def test_the_origin_is_complete(make_run):
-    page, _, results, _ = write(make_run)
+def test_the_origin_is_complete(report):
+    page, _, results, _ = report
     machine = page.tables["Code and machine"]
     assert ["Commit", f"{results.environment.commit} with uncommitted changes"] in machine
     assert ["torch", "2.13.0"] in page.tables["Packages"]

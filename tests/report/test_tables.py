@@ -44,8 +44,8 @@ def test_the_best_value_of_a_column_is_marked(make_run):
     assert best_of(cost, "Adapter on disk") == []
 
 
-def test_equal_values_share_the_mark_unless_all_are_equal(make_run):
-    _, results = make_run(arms=("lora", "odd", "even"))
+def test_equal_values_share_the_mark_unless_all_are_equal(default_run):
+    _, results = default_run
     cost = cost_table(results)
     assert best_of(cost, "Model on disk") == ["odd", "even"]
     assert best_of(cost, "Peak memory") == []
@@ -119,3 +119,14 @@ def test_numbers_are_written_for_people():
     assert layer_list((0, 1)) == "0, 1"
     assert name_list(["odd"]) == "odd"
     assert name_list([]) == ""
+
+
+def test_a_single_epoch_can_be_drawn(make_run):
+    _, results = make_run(arms=("odd",))
+    epoch = (
+        results.arms[0].history[0].model_copy(update={"train_loss": 1.5, "validation_loss": 1.5})
+    )
+    arm = results.arms[0].model_copy(update={"history": (epoch,)})
+    figure = loss_figure(summarise(results.model_copy(update={"arms": (arm,)})))
+    assert "odd ends at 1.500 in training and 1.500 on validation" in figure.alt
+    assert "NaN" not in figure.svg

@@ -69,16 +69,16 @@ def test_of_equally_fast_arms_the_smaller_one_is_the_cheapest(make_run):
     assert "about as fast and 2.0 times smaller" in judge(results).text
 
 
-def test_of_equally_costly_arms_the_better_one_is_both(make_run):
-    _, results = make_run(arms=("lora", "odd", "even"))
+def test_of_equally_costly_arms_the_better_one_is_both(default_run):
+    _, results = default_run
     verdict = judge(results)
     assert verdict.best is verdict.cheapest
     assert verdict.best.name == "even"
     assert "No arm is clearly cheaper" in verdict.text
 
 
-def test_a_difference_that_the_test_texts_cannot_show_is_called_so(make_run):
-    _, results = make_run(arms=("lora", "odd", "even"))
+def test_a_difference_that_the_test_texts_cannot_show_is_called_so(default_run):
+    _, results = default_run
     results = change(
         results,
         lora={"validation": 0.40, "test": 0.40},

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from distillora.data.audit import AuditRecord as AuditRecord
-from distillora.errors import IntegrityError
+from distillora.errors import IntegrityError, RunFolderError
 
 SCHEMA_VERSION = 1
 
@@ -212,8 +212,14 @@ class Results(Record):
         """Read and validate a results file.
 
         Raises:
-            IntegrityError: the file is missing, torn, or of another schema version.
+            RunFolderError: there is no such file.
+            IntegrityError: it is torn, or of another schema version.
         """
+        if not path.is_file():
+            raise RunFolderError(
+                f"{path.parent} holds no finished run: there is no {path.name}. "
+                "Give the --out of a finished `distillora compare`."
+            )
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:

@@ -5,6 +5,7 @@ Weights are read from safetensors alone; code that comes with a model is never r
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants, get_session
 from huggingface_hub.errors import (
-    HfHubHTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client it uses
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -29,7 +31,7 @@ from transformers import (
 )
 
 from distillora.artifacts import sha256_file
-from distillora.errors import IntegrityError, ModelError, OfflineError
+from distillora.errors import DistilloraError, IntegrityError, ModelError, OfflineError
 
 BUNDLED = "bundled"
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -68,6 +70,27 @@ def resolve_name(name: str) -> str:
     return name
 
 
+def source_options(name: str, revision: str | None) -> dict[str, Any]:
+    """Return what every ``from_pretrained`` is told about where a model comes from."""
+    resolved = resolve_name(name)
+    return {
+        "pretrained_model_name_or_path": resolved,
+        "revision": revision,
+        "trust_remote_code": False,
+        "local_files_only": not Path(resolved).is_dir() and not _hub_answers(),
+    }
+
+
+@functools.cache
+def _hub_answers() -> bool:
+    """One quick try, since transformers itself would try again for minutes."""
+    try:
+        get_session().head(constants.ENDPOINT, timeout=10)
+    except (httpx.HTTPError, OfflineModeIsEnabled):
+        return False
+    return True
+
+
 def load_config(
     name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
 ) -> PreTrainedConfig:
@@ -79,9 +102,7 @@ def load_config(
     """
     with explain_loading(name):
         return AutoConfig.from_pretrained(
-            resolve_name(name),
-            revision=revision,
-            trust_remote_code=False,
+            **source_options(name, revision),
             id2label=dict(enumerate(label_names)),
             label2id={label: i for i, label in enumerate(label_names)},
             problem_type=problem_type(multi_label=multi_label),
@@ -111,9 +132,7 @@ def load_classifier(
         ModelError: its labels are others, or stand in another order, or it has no trained head.
     """
     with explain_loading(name):
-        config = AutoConfig.from_pretrained(
-            resolve_name(name), revision=revision, trust_remote_code=False
-        )
+        config = AutoConfig.from_pretrained(**source_options(name, revision))
     check_labels(name, config, label_names)
     config.problem_type = problem_type(multi_label=multi_label)
     model, info = _load_model(name, revision, config, output_loading_info=True)
@@ -149,12 +168,13 @@ def check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str]
 
 def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
     with explain_loading(name):
+        source = source_options(name, revision)
         return AutoModelForSequenceClassification.from_pretrained(
-            resolve_name(name),
-            revision=revision,
+            **source,
             config=config,
             use_safetensors=True,
-            trust_remote_code=False,
+            # it looks for an adapter beside the weights, and does not hand this on by itself
+            adapter_kwargs={"local_files_only": source["local_files_only"]},
             dtype=torch.float32,
             **options,
         )
@@ -164,15 +184,19 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     """Load the tokenizer that belongs to an encoder.
 
     Raises:
-        ModelError: there is none that the ``tokenizers`` library can run.
+        ModelError: there is none, or none that the ``tokenizers`` library can run.
     """
     with explain_loading(name):
-        tokenizer = AutoTokenizer.from_pretrained(
-            resolve_name(name), revision=revision, trust_remote_code=False
-        )
+        tokenizer = AutoTokenizer.from_pretrained(**source_options(name, revision))
     if not tokenizer.is_fast:
         raise ModelError(
             f"{name} has no fast tokenizer (tokenizer.json). Use an encoder that does."
+        )
+    # where its files are missing, transformers makes one that takes every word for unknown
+    if not {*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}:
+        raise ModelError(
+            f"{name} has no tokenizer, or one without a single word. Add the tokenizer.json that "
+            "belongs to the encoder."
         )
     return tokenizer
 
@@ -186,7 +210,10 @@ def explain_loading(name: str) -> Iterator[None]:
         raise ModelError(
             f"The Hub has no model {name}, or not at this revision: {_first_line(error)}"
         ) from error
-    except (OSError, ValueError, HfHubHTTPError) as error:
+    except DistilloraError:
+        raise
+    # a broken file ends in anything: safetensors, tokenizers and transformers each have their own
+    except Exception as error:
         if _is_offline(error):
             raise OfflineError(
                 f"The Hub cannot be reached for {name}. Without a network, use the encoder that "
@@ -194,8 +221,8 @@ def explain_loading(name: str) -> Iterator[None]:
                 "model.safetensors and tokenizer.json (backbone: path/to/folder)."
             ) from error
         raise ModelError(
-            f"{name} cannot be loaded: {_first_line(error)} It must be an encoder that "
-            "transformers knows, with weights in safetensors."
+            f"{name} cannot be loaded: {_first_line(error).rstrip('.')}. It must be an encoder "
+            "that transformers knows, with weights in safetensors and a fast tokenizer."
         ) from error
 
 

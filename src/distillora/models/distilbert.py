@@ -71,12 +71,15 @@ def to_distilbert(model: PreTrainedModel) -> PreTrainedModel:
     Every text is one segment, so the first token-type embedding is added to each position
     embedding. The pooler becomes ``pre_classifier``; its activation changes from tanh to ReLU,
     which training makes up for.
+
+    Raises:
+        ModelError: as ``distilbert_config``.
     """
+    student = build_from_config(distilbert_config(model.config))
     weights = model.state_dict()
     token_type = weights.pop("bert.embeddings.token_type_embeddings.weight")
     position = "bert.embeddings.position_embeddings.weight"
     weights[position] = weights[position] + token_type[0]
-    student = build_from_config(distilbert_config(model.config))
     copy_weights(student, {_rename(name): tensor for name, tensor in weights.items()})
     return student
 

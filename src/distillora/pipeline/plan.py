@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rich.box import SIMPLE
 from rich.table import Table
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -78,11 +79,11 @@ class ArmPlan:
         objective = self.arm.objective
         terms = {
             "labels": objective.labels,
-            f"distillation at T={objective.temperature:g}": objective.distillation,
+            f"distillation (T={objective.temperature:g})": objective.distillation,
             "logits MSE": objective.logits_mse,
             "hidden cosine": objective.hidden_cosine,
         }
-        text = " + ".join(f"{weight:g} {term}" for term, weight in terms.items() if weight)
+        text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
         return text + (f" from {self.arm.teacher}" if self.arm.teacher else "")
 
 
@@ -195,21 +196,25 @@ def _check_hidden_states_fit(student: ArmPlan, teacher: ArmPlan) -> None:
 
 def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
     """Return the plan as a table for the terminal."""
-    table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}")
-    for column in ("arm", "starts from", "layers", "trains", "learns", "model"):
-        table.add_column(column, overflow="fold")
-    for column in ("trainable", "total", "steps"):
+    table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}", box=SIMPLE)
+    table.add_column("arm")
+    table.add_column("starts from / trains / learns / becomes")
+    for column in ("layers", "trainable\nof all", "steps"):
         table.add_column(column, justify="right", no_wrap=True)
     for plan in plans.values():
         table.add_row(
             plan.name,
-            plan.describe_init(),
+            "\n".join(
+                [
+                    plan.describe_init(),
+                    plan.describe_tuning(),
+                    plan.describe_objective(),
+                    plan.architecture,
+                ]
+            ),
             " ".join(map(str, plan.layers)),
-            plan.describe_tuning(),
-            plan.describe_objective(),
-            plan.architecture,
-            f"{plan.trainable:,}",
-            f"{plan.total:,}",
+            f"{plan.trainable:,}\n{plan.total:,}",
             f"{plan.steps:,}",
+            end_section=True,
         )
     return table

@@ -10,7 +10,13 @@ from typing import Any
 import yaml
 from rich.console import Group, RenderableType
 
-from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
+from distillora.artifacts import (
+    RunLayout,
+    delete_parts,
+    explain_full_disk,
+    lock_folder,
+    write_atomic,
+)
 from distillora.data.audit import AuditRecord, format_audit
 from distillora.errors import RunFolderError
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
@@ -60,9 +66,10 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
     start_processes()
     layout = RunLayout(out)
     environment = _describe_environment(recipe)
+    # first what may be wrong with the recipe or the data: then nothing has been written yet
+    found, corpus = read_data(recipe)
+    plans = plan_arms(recipe, corpus)
     with _open_run(layout, recipe):
-        found, corpus = read_data(recipe)
-        plans = plan_arms(recipe, corpus)
         data = PreparedData(recipe, corpus, layout.tokens)
         record = _audit(layout, recipe, found, data, plans)
         reporter.say(plan_table(plans, recipe.seeds))
@@ -84,8 +91,9 @@ def _open_run(layout: RunLayout, recipe: Recipe) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
-            stack.enter_context(lock_folder(layout.root))
             _check_recipe(layout, recipe)
+            stack.enter_context(lock_folder(layout.root))
+            delete_parts(layout.root)
             write_atomic(layout.recipe, recipe.dump())
         wait_for_everyone()
         yield
@@ -93,7 +101,7 @@ def _open_run(layout: RunLayout, recipe: Recipe) -> Iterator[None]:
 
 def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
     if not layout.recipe.is_file():
-        if any(path.name != ".lock" for path in layout.root.iterdir()):
+        if layout.root.is_dir() and any(path.name != ".lock" for path in layout.root.iterdir()):
             raise RunFolderError(
                 f"{layout.root} holds other files and no run. Give an empty folder with --out."
             )

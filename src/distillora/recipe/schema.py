@@ -275,10 +275,24 @@ class Recipe(Section):
                     raise ValueError(f"arms.{name}.{key}: no arm is named '{other}'.{hint}")
             if arm.objective.uses_teacher and arm.teacher is None:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
+        self.arm_order()
+        for name, arm in self.arms.items():
+            untrained = [other for other in arm.needs if not self._is_trained(other)]
+            if untrained and not arm.objective.allow_untrained_teacher:
+                raise ValueError(
+                    f"arms.{name}: '{untrained[0]}' was never tuned on the task, so it has nothing "
+                    "to teach; tune it, or set objective.allow_untrained_teacher to true"
+                )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
-        self.arm_order()
         return self
+
+    def _is_trained(self, name: str) -> bool:
+        """Whether an arm's head has ever been trained, here or before."""
+        arm = self.arms[name]
+        if arm.tuning.method != "none" or arm.init.classifier:
+            return True
+        return arm.init.arm is not None and self._is_trained(arm.init.arm)
 
     @property
     def multi_label(self) -> bool:

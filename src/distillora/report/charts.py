@@ -255,7 +255,7 @@ def _class_chart(rows: list[dict[str, Any]], labels: list[str], splits: list[str
             x=alt.X("rows:Q", axis=None, scale=alt.Scale(domain=[0, most * 1.32])),
             y=alt.Y("label:N", sort=labels, title=None, axis=axis, scale=alt.Scale(padding=0.2)),
         )
-        bars = base.mark_bar(color=colour("accent"), cornerRadiusEnd=2, opacity=0.85)
+        bars = base.mark_bar(color=colour("accent"), opacity=0.85)
         text = base.mark_text(align="left", dx=5, fontSize=11, color=colour("muted"))
         counts = text.encode(text=alt.Text("rows:Q", format=","))
         return (bars + counts).properties(width=185, height=_ROW * len(labels))

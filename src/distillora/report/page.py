@@ -130,7 +130,7 @@ def _render(template: str, page: Page) -> str:
 
 
 def _inline(figure: Figure) -> Markup:
-    return Markup(theme.inline(figure.svg, figure.name, f"{figure.title}. {figure.alt}"))
+    return Markup(theme.inline(figure.svg, f"{figure.title}. {figure.alt}"))
 
 
 def _escape_markdown(text: str) -> str:

@@ -7,9 +7,9 @@ that the same drawing follows the reader's light or dark setting without a scrip
 from __future__ import annotations
 
 import io
-import re
 from html import escape
 from typing import Any
+from xml.etree import ElementTree
 
 import altair as alt
 
@@ -57,24 +57,20 @@ def draw(chart: alt.Chart) -> str:
     return stream.getvalue()
 
 
-def inline(svg: str, name: str, alt_text: str) -> str:
-    """Fit an SVG document into the page.
+def inline(svg: str, alt_text: str) -> str:
+    """Fit an SVG document into the page: its colours become CSS variables, its size the place's.
 
-    Colours become CSS variables, the size that of the place; identifiers get a prefix, for the
-    page holds several charts.
+    The charts use no marks that need an ``id`` (clips, gradients), so several fit into one page.
     """
     for key, (light, _) in COLOURS.items():
         svg = svg.replace(f'"{light}"', f'"var(--{key})"')
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
-    width = re.search(r'<svg[^>]* width="(\d+)', svg)
-    natural = width[1] if width else "720"
+    view_box = ElementTree.fromstring(svg).attrib["viewBox"]
     label = escape(alt_text, quote=True)
-    opening = f'<svg role="img" aria-label="{label}" style="--natural:{natural}px" '
-    view_box = re.search(r'viewBox="[^"]*"', svg)
-    return re.sub(
-        r"<svg[^>]*>", lambda _: f"{opening}{view_box[0] if view_box else ''}>", svg, count=1
+    opening = (
+        f'<svg role="img" aria-label="{label}" viewBox="{view_box}" '
+        f'style="--natural:{view_box.split()[2]}px">'
     )
+    return opening + svg[svg.index(">") + 1 :]
 
 
 def _style() -> dict[str, Any]:

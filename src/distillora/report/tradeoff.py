@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from distillora.report.summary import ArmSummary, Reader, f1_on_test, latency, model_bytes
-from distillora.report.theme import arm_scales, colour
+from distillora.report.theme import arm_scales
 
 _WIDTH, _HEIGHT = 225, 250
 _LINE = 15  # pixels from one label to the next
@@ -71,9 +71,7 @@ def _labels(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
     """Write names to the right of points in the left half, and to the left of the others."""
     y = alt.Y("label_f1:Q", scale=scale)
     return [
-        base.mark_text(
-            align=align, dx=dx, fontSize=12, fontWeight=600, stroke=colour("surface"), strokeWidth=0
-        )
+        base.mark_text(align=align, dx=dx, fontSize=12, fontWeight=600)
         .encode(y=y, text="arm:N")
         .transform_filter(f"datum.left == {str(left).lower()}")
         for left, align, dx in ((True, "left", 10), (False, "right", -10))

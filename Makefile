@@ -1,0 +1,36 @@
+# Two commands do all set-up: `make demo` runs the main job, `make test` runs every check.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test quick format types layers clean
+
+demo: $(INSTALLED) ## the whole comparison on the bundled sample, offline
+	$(BIN)/distillora compare --recipe quickstart --out runs/quickstart
+
+test: format types layers ## every check: format, types, import layers, tests
+	$(BIN)/python -m pytest
+
+quick: $(INSTALLED) ## the tests without the slow ones, under a minute
+	$(BIN)/python -m pytest -m "not slow"
+
+format: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+layers: $(INSTALLED)
+	$(BIN)/lint-imports
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distillora needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,85 @@
+"""What tests of the whole share: the command line, a tiny backbone, a tiny data set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_cli(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Run the command line in this process; returns exit status, output and error output."""
+    from distillora.cli import main
+
+    def run(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["distillora", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return Outcome(int(stop.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 6 layers and a few thousand parameters, with its tokenizer, on disk."""
+    from tiny import save_tiny_backbone
+
+    return save_tiny_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of a few dozen short texts, in the folder format."""
+    from tiny import write_tiny_data
+
+    return write_tiny_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def tiny_recipe(backbone: Path, data_folder: Path) -> dict[str, Any]:
+    """A recipe that trains a teacher, an odd student, LoRA and a hybrid in a second each."""
+    distilled = {"labels": 0.5, "distillation": 0.5}
+    return {
+        "name": "tiny",
+        "data": {"source": "folder", "path": str(data_folder), "max_length": 32},
+        "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "fp32"},
+        "arms": {
+            "teacher": {"init": {"backbone": str(backbone)}},
+            "odd": {"init": {"arm": "teacher", "layers": "odd"}, "objective": distilled},
+            "lora": {"init": {"backbone": str(backbone)}, "tuning": {"method": "lora", "rank": 4}},
+            "hybrid": {
+                "init": {"arm": "teacher", "layers": "odd"},
+                "tuning": {"method": "lora", "rank": 4},
+                "objective": {**distilled, "hidden_cosine": 0.5},
+            },
+        },
+    }
+
+
+@pytest.fixture
+def write_recipe(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Write a recipe to a file and return its path."""
+
+    def write(values: dict[str, Any]) -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
+        return path
+
+    return write

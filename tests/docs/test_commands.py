@@ -1,0 +1,160 @@
+"""Every command that README and docs show is run, as a reader would run it.
+
+The Hub is a local stand-in that serves a handful of texts under GoEmotions' own name and revision,
+and tiny models under those of BERT and DistilBERT; so the commands stand here as they are printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distillora.data.corpus import Corpus
+from distillora.data.sources import read_corpus
+from distillora.recipe import Data, bundled_recipes, load_recipe, parse_recipe
+from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
+from tiny import save_tiny_backbone
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [body for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == language]
+
+
+def commands(page: Path) -> list[str]:
+    return [line for block in blocks(page, "console") for line in block.splitlines() if line]
+
+
+def a_few_rows() -> Corpus:
+    """Return the first two texts of each label from the bundled sample."""
+    corpus = read_corpus(Data(source="sample"))
+    splits = {}
+    for name, split in corpus.splits.items():
+        rows = [i for label in range(28) for i in [split.classes().tolist().index(label)]]
+        splits[name] = split.take(rows)
+    return corpus.with_splits(splits)
+
+
+def write_folder(folder: Path, corpus: Corpus) -> None:
+    folder.mkdir(parents=True)
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in corpus.label_names))
+    for name, split in corpus.splits.items():
+        file = folder / f"{'dev' if name == 'validation' else name}.tsv"
+        rows = zip(split.texts, split.labels, split.ids, strict=True)
+        file.write_text("".join(f"{t}\t{','.join(map(str, k))}\t{i}\n" for t, k, i in rows))
+
+
+def publish_models(root: Path, work: Path) -> None:
+    """Publish a tiny model for each pretrained model that a bundled recipe asks the Hub for."""
+    for name in bundled_recipes():
+        for arm in load_recipe(name).arms.values():
+            repo, revision = arm.init.backbone, arm.init.revision
+            if repo in (None, "bundled") or (root / "models" / str(repo)).exists():
+                continue
+            kind = "distilbert" if "distilbert" in str(repo) else "bert"
+            layers = 6 if kind == "distilbert" else 12
+            folder = save_tiny_backbone(work / kind, kind, num_hidden_layers=layers)
+            add_repo(root, "models", str(repo), folder, revision)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A reader's folder, with data in path/to/goemotions, and an environment with a Hub."""
+    work, root = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("hub")
+    corpus, data = a_few_rows(), load_recipe("goemotions-minilm").data
+    write_folder(work / "path" / "to" / "goemotions", corpus)
+    columns = {
+        name: {"text": [*s.texts], "labels": [list(row) for row in s.labels], "id": [*s.ids]}
+        for name, s in corpus.splits.items()
+    }
+    published = write_hub_dataset(root / "published", columns, [*corpus.label_names])
+    add_repo(root, "datasets", data.hub_id, published, data.hub_revision)
+    publish_models(root, tmp_path_factory.mktemp("models"))
+    with serve_hub(root) as url:
+        scripts = Path(sys.executable).parent
+        path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
+        yield work, hub_environment(url, tmp_path_factory.mktemp("hf"), PATH=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_run_one_after_the_other(
+    page: Path, reader: tuple[Path, dict[str, str]]
+) -> None:
+    work, environment = reader
+    for command in commands(page):
+        words = shlex.split(command)
+        if words[0] == "make":  # the target exists; what it runs is what these tests run
+            words, folder = ["make", "--dry-run", *words[1:]], ROOT
+        elif words[0] == "pip":  # see test_packaging
+            continue
+        else:
+            folder = ROOT if words[0] == "python" else work
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_recipes_of_a_page_are_usable(page: Path) -> None:
+    for block in blocks(page, "yaml"):
+        parse_recipe(yaml.safe_load(block), page.name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, reader: tuple[Path, dict[str, str]]) -> None:
+    work, environment = reader
+    code = blocks(page, "python")
+    if code and not (work / "runs" / "quickstart").exists():
+        quickstart = ["distillora", "compare", "--recipe", "quickstart"]
+        one_epoch = ["--set", "training.epochs=1", "--set", "data.limit=28"]
+        subprocess.run([*quickstart, *one_epoch], cwd=work, env=environment, check=True)
+    for block in code:
+        subprocess.run([sys.executable, "-c", block], cwd=work, env=environment, check=True)
+
+
+def test_every_command_of_the_command_line_is_documented() -> None:
+    from distillora.cli import app
+
+    shown = "\n".join(line for page in PAGES for line in commands(page))
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        assert f"distillora {name}" in shown, f"no page shows `distillora {name}`"
+
+
+def test_every_key_of_a_recipe_is_documented() -> None:
+    from distillora.recipe import schema
+
+    page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+    sections = (
+        schema.Recipe,
+        schema.Data,
+        schema.Init,
+        schema.LoraTuning,
+        schema.Objective,
+        schema.Training,
+    )
+    for section in sections:
+        for key in section.model_fields:
+            assert f"`{key}`" in page, f"docs/recipes.md does not tell of {section.__name__}.{key}"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from distillora.errors import RecipeError
+from distillora.recipe import LoraTuning, bundled_recipes, load_recipe, parse_recipe
+
+TEACHER: dict[str, Any] = {"init": {"backbone": "bundled"}}
+VALID: dict[str, Any] = {
+    "name": "mine",
+    "data": {"source": "sample"},
+    "arms": {
+        "teacher": TEACHER,
+        "odd": {"init": {"arm": "teacher", "layers": "odd"}, "objective": {"distillation": 1.0}},
+    },
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    values = deepcopy(VALID)
+    node = values
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node.setdefault(key, {})
+    node[last] = value
+    return values
+
+
+@pytest.mark.parametrize("name", sorted(bundled_recipes()))
+def test_every_recipe_of_the_package_is_usable_and_named_like_its_file(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_the_three_recipes_of_the_main_job_are_there() -> None:
+    assert {"quickstart", "goemotions-minilm", "goemotions-bert"} <= set(bundled_recipes())
+
+
+@pytest.mark.parametrize("name", sorted(bundled_recipes()))
+def test_a_recipe_written_out_reads_back_as_itself(name: str) -> None:
+    recipe = load_recipe(name)
+    assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+def test_an_arm_inherits_the_training_settings_and_overrides_single_ones() -> None:
+    values = changed("training", {"epochs": 7, "learning_rate": 3e-4})
+    values["arms"]["odd"]["training"] = {"learning_rate": 1e-5}
+    odd = parse_recipe(values).arms["odd"].training
+    assert (odd.epochs, odd.learning_rate) == (7, 1e-5)
+
+
+def test_a_hybrid_is_an_arm_like_any_other() -> None:
+    values = changed("arms.odd.tuning", {"method": "lora", "rank": 4})
+    odd = parse_recipe(values).arms["odd"]
+    assert isinstance(odd.tuning, LoraTuning)
+    assert odd.teacher == "teacher"
+
+
+def test_arms_are_made_after_those_that_they_need() -> None:
+    values = deepcopy(VALID)
+    values["arms"] = dict(reversed(values["arms"].items()))
+    assert parse_recipe(values).arm_order() == ("teacher", "odd")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("sedes", [1], ["sedes", "'seeds'"]),
+        ("data.sauce", "hub", ["data.sauce", "'source'"]),
+        ("data.source", "hug", ["data.source", "hug"]),
+        ("data.max_length", 500, ["data.max_length", "128"]),
+        ("data.max_length", True, ["data.max_length", "number"]),
+        ("data.path", "here", ["data", "source 'folder'"]),
+        ("training.epoch", 3, ["training.epoch", "'epochs'"]),
+        ("training.epochs", "three", ["training.epochs", "three"]),
+        ("training.epochs", 0, ["training.epochs"]),
+        ("training.learning_rate", -1, ["training.learning_rate"]),
+        ("arms", {}, ["arms"]),
+        ("arms.odd.init", {}, ["arms.odd.init", "backbone, classifier, arm"]),
+        ("arms.odd.init.backbone", "bundled", ["arms.odd.init", "not backbone and arm"]),
+        ("arms.odd.init.layer", "odd", ["arms.odd.init.layer", "'layers'"]),
+        ("arms.odd.init.layers", "off", ["arms.odd.init.layers", "odd"]),
+        ("arms.odd.init.arm", "tecaher", ["arms.odd.init.arm", "'teacher'"]),
+        ("arms.odd.init.count", 0, ["arms.odd.init.count"]),
+        ("arms.teacher.init.count", 2, ["arms.teacher.init", "count goes with"]),
+        ("arms.odd.tuning", {"method": "lorra"}, ["arms.odd.tuning", "lora"]),
+        ("arms.odd.tuning", {"method": "lora", "rnk": 8}, ["arms.odd.tuning.rnk", "'rank'"]),
+        ("arms.odd.tuning", {"method": "full", "rank": 8}, ["arms.odd.tuning.rank"]),
+        ("arms.odd.tuning", {"method": "lora", "dropout": 1.5}, ["arms.odd.tuning.dropout"]),
+        ("arms.odd.objective", {"labels": 0}, ["arms.odd.objective", "nothing to learn"]),
+        ("arms.odd.objective.teacher", "tutor", ["arms.odd.objective.teacher", "tutor"]),
+        ("arms.teacher.objective", {"distillation": 1}, ["arms.teacher.objective.teacher"]),
+        ("arms.teacher.objective", {"teacher": "odd"}, ["arms.teacher.objective", "no distil"]),
+        ("arms.teacher.init", {"arm": "odd"}, ["need each other", "teacher"]),
+        ("arms.teacher.tuning", {"method": "none"}, ["arms.odd", "never tuned"]),
+        ("seeds", [1, 1], ["seeds", "twice"]),
+        ("seeds", [], ["seeds"]),
+        ("name", "../up", ["name"]),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_the_path_of_the_key(
+    path: str, value: Any, words: list[str]
+) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        parse_recipe(changed(path, value))
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_an_untrained_teacher_is_let_pass_when_the_recipe_says_so() -> None:
+    values = changed("arms.teacher.tuning", {"method": "none"})
+    values["arms"]["odd"]["objective"]["allow_untrained_teacher"] = True
+    assert parse_recipe(values).arms["odd"].teacher == "teacher"
+
+
+def test_a_ready_classifier_counts_as_a_trained_teacher() -> None:
+    values = changed("arms.teacher", {"init": {"classifier": "x"}, "tuning": {"method": "none"}})
+    assert parse_recipe(values).arms["odd"].teacher == "teacher"
+
+
+def test_overrides_reach_any_depth_and_read_numbers_as_numbers(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(VALID))
+    overrides = ["training.learning_rate=1e-3", "arms.odd.init.layers=[0, 2]", "seeds=[3,4]"]
+    recipe = load_recipe(str(file), overrides)
+    assert recipe.arms["odd"].training.learning_rate == 1e-3
+    assert recipe.arms["odd"].init.layers == (0, 2)
+    assert recipe.seeds == (3, 4)
+
+
+@pytest.mark.parametrize("override", ["epochs", "=3", "training..epochs=3", "name.first=x"])
+def test_an_override_that_is_not_a_key_and_a_value_is_refused(override: str) -> None:
+    with pytest.raises(RecipeError, match="--set"):
+        load_recipe("quickstart", [override])
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'goemotions-minilm'"):
+        load_recipe("goemotion-minilm")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a: [", "not YAML"), (b"- a\n- b", "keys and values"), (b"name: \xff", "UTF-8")],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_bytes(content)
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(str(file))
