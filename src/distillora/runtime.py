@@ -74,13 +74,6 @@ def wait_for_everyone() -> None:
     PartialState().wait_for_everyone()
 
 
-@contextmanager
-def main_process_first() -> Iterator[None]:
-    """Let the main process do the block before the others do."""
-    with PartialState().main_process_first():
-        yield
-
-
 def device() -> torch.device:
     """Return the device that this process computes on."""
     return torch.device(PartialState().device)

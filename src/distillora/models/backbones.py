@@ -70,7 +70,7 @@ def resolve_name(name: str) -> str:
     return name
 
 
-def source_options(name: str, revision: str | None) -> dict[str, Any]:
+def _source_options(name: str, revision: str | None) -> dict[str, Any]:
     """Return what every ``from_pretrained`` is told about where a model comes from."""
     resolved = resolve_name(name)
     return {
@@ -102,14 +102,14 @@ def load_config(
     """
     with explain_loading(name):
         return AutoConfig.from_pretrained(
-            **source_options(name, revision),
+            **_source_options(name, revision),
             id2label=dict(enumerate(label_names)),
             label2id={label: i for i, label in enumerate(label_names)},
-            problem_type=problem_type(multi_label=multi_label),
+            problem_type=_problem_type(multi_label=multi_label),
         )
 
 
-def problem_type(*, multi_label: bool) -> str:
+def _problem_type(*, multi_label: bool) -> str:
     """Return the name that transformers gives to the task."""
     kind = "multi_label" if multi_label else "single_label"
     return f"{kind}_classification"
@@ -123,6 +123,17 @@ def load_backbone(
     return _load_model(name, revision, config, ignore_mismatched_sizes=True)
 
 
+def load_classifier_config(
+    name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
+) -> PreTrainedConfig:
+    """Read the configuration of a ready classifier, and make sure that it has these labels."""
+    with explain_loading(name):
+        config = AutoConfig.from_pretrained(**_source_options(name, revision))
+    _check_labels(name, config, label_names)
+    config.problem_type = _problem_type(multi_label=multi_label)
+    return config
+
+
 def load_classifier(
     name: str, revision: str | None, label_names: Sequence[str], *, multi_label: bool
 ) -> PreTrainedModel:
@@ -131,10 +142,7 @@ def load_classifier(
     Raises:
         ModelError: its labels are others, or stand in another order, or it has no trained head.
     """
-    with explain_loading(name):
-        config = AutoConfig.from_pretrained(**source_options(name, revision))
-    check_labels(name, config, label_names)
-    config.problem_type = problem_type(multi_label=multi_label)
+    config = load_classifier_config(name, revision, label_names, multi_label=multi_label)
     model, info = _load_model(name, revision, config, output_loading_info=True)
     if missing := sorted(info["missing_keys"]):
         raise ModelError(
@@ -144,7 +152,7 @@ def load_classifier(
     return model
 
 
-def check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str]) -> None:
+def _check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str]) -> None:
     """Refuse a classifier whose labels are not those of the data.
 
     Raises:
@@ -168,7 +176,7 @@ def check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str]
 
 def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
     with explain_loading(name):
-        source = source_options(name, revision)
+        source = _source_options(name, revision)
         return AutoModelForSequenceClassification.from_pretrained(
             **source,
             config=config,
@@ -187,7 +195,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
         ModelError: there is none, or none that the ``tokenizers`` library can run.
     """
     with explain_loading(name):
-        tokenizer = AutoTokenizer.from_pretrained(**source_options(name, revision))
+        tokenizer = AutoTokenizer.from_pretrained(**_source_options(name, revision))
     if not tokenizer.is_fast:
         raise ModelError(
             f"{name} has no fast tokenizer (tokenizer.json). Use an encoder that does."
@@ -258,6 +266,10 @@ def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
 
 
 def build_on_meta(config: PreTrainedConfig) -> PreTrainedModel:
-    """Build a classifier without weights, to count and to name its parts."""
-    with torch.device("meta"):
+    """Build a classifier without weights, to count and to name its parts.
+
+    Raises:
+        ModelError: the configuration contradicts itself.
+    """
+    with explain_loading(f"a {config.model_type} of this configuration"), torch.device("meta"):
         return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)

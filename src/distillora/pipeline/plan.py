@@ -8,19 +8,16 @@ from dataclasses import dataclass
 
 from rich.box import SIMPLE
 from rich.table import Table
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import PreTrainedConfig
 
 from distillora.data.corpus import Corpus
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter, resolve_targets
 from distillora.models.backbones import (
     build_on_meta,
-    check_labels,
     count_parameters,
-    explain_loading,
+    load_classifier_config,
     load_config,
-    problem_type,
-    resolve_name,
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
@@ -143,13 +140,9 @@ def _origin_config(
             init.backbone, init.revision, label_names, multi_label=recipe.multi_label
         )
     assert init.classifier is not None
-    with explain_loading(init.classifier):
-        config = AutoConfig.from_pretrained(
-            resolve_name(init.classifier), revision=init.revision, trust_remote_code=False
-        )
-    check_labels(init.classifier, config, label_names)
-    config.problem_type = problem_type(multi_label=recipe.multi_label)
-    return config
+    return load_classifier_config(
+        init.classifier, init.revision, label_names, multi_label=recipe.multi_label
+    )
 
 
 def _count(config: PreTrainedConfig, arm: Arm) -> tuple[int, int, str, tuple[str, ...]]:

@@ -17,7 +17,6 @@ from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_te
 from distillora.evaluation.results import DataRecord
 from distillora.models.backbones import load_tokenizer
 from distillora.recipe import Recipe
-from distillora.runtime import main_process_first
 
 TokenizerName = tuple[str, str | None]
 
@@ -50,13 +49,14 @@ class PreparedData:
     def tokens(self, name: TokenizerName, split: str) -> TokenizedSplit:
         """Return the tokens of a split, from the cache if they are there."""
         if (name, split) not in self._tokens:
-            with main_process_first():
-                self._tokens[name, split] = load_or_tokenize(
-                    self.corpus.splits[split],
-                    self.tokenizer(name),
-                    self.recipe.data.max_length,
-                    self.cache,
-                )
+            # no barrier here: the judging stage asks in the main process alone, and processes
+            # that write the same tokens at once each put a whole file in place
+            self._tokens[name, split] = load_or_tokenize(
+                self.corpus.splits[split],
+                self.tokenizer(name),
+                self.recipe.data.max_length,
+                self.cache,
+            )
         return self._tokens[name, split]
 
     def targets(self, split: str) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from distillora.artifacts import is_sealed, seal_folder
 from distillora.runtime import PeakMemory, is_main_process, process_count, wait_for_everyone
@@ -123,7 +124,7 @@ class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
             self._update_clock()
             (checkpoint / _CLOCK).write_text(json.dumps(asdict(self.clock)))
             seal_folder(checkpoint)
-            self._delete_old(folder, state.best_global_step)
+            _delete_old(folder)
         wait_for_everyone()
         self._last_save = time.perf_counter()
 
@@ -132,9 +133,17 @@ class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
         self.clock.total = total + time.perf_counter() - start
         self.clock.peak_memory = max(self.clock.peak_memory, self.memory.bytes)
 
-    @staticmethod
-    def _delete_old(folder: Path, best_step: int | None) -> None:
-        # two are kept: should the newest turn out torn, the one before it takes over
-        for checkpoint in sorted(_checkpoints(folder), key=_step)[:-2]:
-            if _step(checkpoint) != best_step:
-                shutil.rmtree(checkpoint)
+
+def _delete_old(folder: Path) -> None:
+    """Keep the two newest checkpoints, and of each the one that was best at its time.
+
+    Should the newest turn out torn, the one before it takes over, with its own best.
+    """
+    newest_first = sorted(_checkpoints(folder), key=_step, reverse=True)
+    kept = {_step(checkpoint) for checkpoint in newest_first[:2]}
+    for checkpoint in newest_first[:2]:
+        state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+        kept.add(state["best_global_step"])
+    for checkpoint in newest_first:
+        if _step(checkpoint) not in kept:
+            shutil.rmtree(checkpoint)

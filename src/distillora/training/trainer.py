@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from distillora.errors import RunError
 from distillora.models.adapters import load_weights
 from distillora.progress import Reporter
 from distillora.recipe import Training
-from distillora.runtime import Precision, process_count, watch_memory
+from distillora.runtime import Precision, is_main_process, process_count, watch_memory
 from distillora.training.batches import Collator, Examples, LengthGroupedSampler
 from distillora.training.checkpoints import (
     CheckpointKeeper,
@@ -213,7 +213,7 @@ def train(
                 EpochOrder(),
                 CheckpointKeeper(clock, memory, settings.checkpoint_minutes),
                 ProgressBar(reporter, advance),
-                TensorBoardCallback(writer),
+                *([TensorBoardCallback(writer)] if writer else []),
             ],
         )
         trainer.remove_callback(PrinterCallback)
@@ -226,9 +226,10 @@ def train(
 
 
 @contextmanager
-def _tensorboard(folder: Path) -> Any:
-    writer = SummaryWriter(str(folder))
-    try:
+def _tensorboard(folder: Path) -> Iterator[SummaryWriter | None]:
+    """Open event files for TensorBoard, in the main process alone."""
+    if not is_main_process():
+        yield None
+        return
+    with SummaryWriter(str(folder)) as writer:
         yield writer
-    finally:
-        writer.close()
