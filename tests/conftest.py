@@ -54,23 +54,10 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_recipe(backbone: Path, data_folder: Path) -> dict[str, Any]:
-    """A recipe that trains a teacher, an odd student, LoRA and a hybrid in a second each."""
-    distilled = {"labels": 0.5, "distillation": 0.5}
-    return {
-        "name": "tiny",
-        "data": {"source": "folder", "path": str(data_folder), "max_length": 32},
-        "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "fp32"},
-        "arms": {
-            "teacher": {"init": {"backbone": str(backbone)}},
-            "odd": {"init": {"arm": "teacher", "layers": "odd"}, "objective": distilled},
-            "lora": {"init": {"backbone": str(backbone)}, "tuning": {"method": "lora", "rank": 4}},
-            "hybrid": {
-                "init": {"arm": "teacher", "layers": "odd"},
-                "tuning": {"method": "lora", "rank": 4},
-                "objective": {**distilled, "hidden_cosine": 0.5},
-            },
-        },
-    }
+    """The recipe of :func:`tiny.tiny_recipe_values`, to change at will."""
+    from tiny import tiny_recipe_values
+
+    return tiny_recipe_values(backbone, data_folder)
 
 
 @pytest.fixture

@@ -138,3 +138,24 @@ def write_tiny_data(folder: Path, rows: int = 60, labels: int = 4) -> Path:
         (folder / f"{split}.tsv").write_text("".join(lines))
     (folder / "labels.txt").write_text("".join(f"{name}\n" for name in LABELS[:labels]))
     return folder
+
+
+def tiny_recipe_values(backbone: Path, data: Path) -> dict[str, Any]:
+    """Return a recipe that trains a teacher, an odd student, LoRA and a hybrid in a second each."""
+    distilled = {"labels": 0.5, "distillation": 0.5}
+    lora = {"method": "lora", "rank": 4}
+    return {
+        "name": "tiny",
+        "data": {"source": "folder", "path": str(data), "max_length": 32},
+        "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "fp32"},
+        "arms": {
+            "teacher": {"init": {"backbone": str(backbone)}},
+            "odd": {"init": {"arm": "teacher", "layers": "odd"}, "objective": distilled},
+            "lora": {"init": {"backbone": str(backbone)}, "tuning": lora},
+            "hybrid": {
+                "init": {"arm": "teacher", "layers": "odd"},
+                "tuning": lora,
+                "objective": {**distilled, "hidden_cosine": 0.5},
+            },
+        },
+    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from distillora.evaluation.results import ArmResult, Results
 from distillora.pipeline import compare
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
+from tiny import tiny_recipe_values
 
 QUIET = Reporter(quiet=True)
-Compare = Callable[..., Results]
 
 
 def run(values: dict[str, Any], out: Path) -> Results:
@@ -32,19 +31,10 @@ def run(values: dict[str, Any], out: Path) -> Results:
 def finished(
     tmp_path_factory: pytest.TempPathFactory, backbone: Path, data_folder: Path
 ) -> tuple[Path, Results]:
-    distilled = {"labels": 0.5, "distillation": 0.5}
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    values = {
-        "name": "tiny",
-        "data": {"source": "folder", "path": str(data_folder), "max_length": 32},
-        "training": {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "precision": "fp32"},
-        "arms": {
-            "teacher": {"init": {"backbone": str(backbone)}},
-            "odd": {"init": {"arm": "teacher", "layers": "odd"}, "objective": distilled},
-            "lora": {"init": {"backbone": str(backbone)}, "tuning": {"method": "lora", "rank": 4}},
-        },
-        "seeds": [0, 1],
-    }
+    values = tiny_recipe_values(backbone, data_folder)
+    del values["arms"]["hybrid"]
+    values["seeds"] = [0, 1]
     return out, run(values, out)
 
 
@@ -138,6 +128,7 @@ def test_seeds_differ_and_the_report_is_written(finished: tuple[Path, Results]) 
     assert (out / "audit.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again_and_takes_more_seeds(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -150,6 +141,7 @@ def test_a_finished_run_is_not_trained_again_and_takes_more_seeds(
     assert [a.seed for a in both.arms] == [0, 1]
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_numbers_again(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -158,6 +150,7 @@ def test_the_same_recipe_gives_the_same_numbers_again(
         assert (a.name, a.metrics, a.weights_sha256) == (b.name, b.metrics, b.weights_sha256)
 
 
+@pytest.mark.slow
 def test_the_hybrid_distils_hidden_states_through_adapters(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -166,6 +159,7 @@ def test_the_hybrid_distils_hidden_states_through_adapters(
     assert "LoRA" in hybrid.tuning and "hidden cosine" in hybrid.objective
 
 
+@pytest.mark.slow
 def test_multi_label_data_gets_thresholds_from_validation(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -189,6 +183,7 @@ def test_multi_label_data_gets_thresholds_from_validation(
     assert test.average_precision is not None and test.hamming_loss is not None
 
 
+@pytest.mark.slow
 def test_a_ready_classifier_teaches_without_being_trained(
     finished: tuple[Path, Results], tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -205,6 +200,7 @@ def test_a_ready_classifier_teaches_without_being_trained(
     assert now.parameters.trainable == 0 and now.history == ()
 
 
+@pytest.mark.slow
 def test_a_lora_tuned_teacher_is_merged_before_students_start_from_it(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -214,6 +210,7 @@ def test_a_lora_tuned_teacher_is_merged_before_students_start_from_it(
     assert odd.parameters.trainable == odd.parameters.total
 
 
+@pytest.mark.slow
 def test_a_bert_teacher_gives_a_real_distilbert(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
