@@ -9,11 +9,13 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED) ## the whole comparison on the bundled sample, offline
 	$(BIN)/distillora compare --recipe quickstart --out runs/quickstart
 
+test: export OMP_NUM_THREADS = 1
+quick: export OMP_NUM_THREADS = 1
 test: format types layers ## every check: format, types, import layers, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 quick: $(INSTALLED) ## the tests without the slow ones, under a minute
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 format: $(INSTALLED)
 	$(BIN)/ruff format --check .

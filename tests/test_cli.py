@@ -17,6 +17,7 @@ def broken_data(data_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(data_folder, tmp_path / "broken"))
 
 
+@pytest.mark.slow
 def test_compare_trains_reports_and_says_where(
     run_cli: Cli, write_recipe: Cli, tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:

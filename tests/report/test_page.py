@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from distillora.errors import IntegrityError
+from distillora.errors import IntegrityError, RunFolderError
 from distillora.report import build_report, write_report
 
 
@@ -249,7 +249,7 @@ def test_the_same_run_gives_the_same_bytes(make_run):
 
 
 def test_a_missing_results_file_is_named(tmp_path):
-    with pytest.raises(IntegrityError, match=r"results\.json"):
+    with pytest.raises(RunFolderError, match=r"results\.json"):
         write_report(tmp_path)
 
 

@@ -28,7 +28,8 @@ def write_report(run_dir: Path) -> Path:
         The path of ``report.html``; ``report.md`` and ``charts/`` stand beside it.
 
     Raises:
-        IntegrityError: ``results.json`` or a predictions file is missing or torn.
+        RunFolderError: there is no ``results.json``.
+        IntegrityError: it, or a predictions file, is torn or of other rows.
     """
     results = Results.load(RunLayout(run_dir).results)
     return build_report(results, run_dir, published_rows(results))
