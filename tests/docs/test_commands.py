@@ -19,7 +19,17 @@ import yaml
 
 from distillora.data.corpus import Corpus
 from distillora.data.sources import read_corpus
-from distillora.recipe import Data, bundled_recipes, load_recipe, parse_recipe
+from distillora.recipe import (
+    Data,
+    Init,
+    LoraTuning,
+    Objective,
+    Recipe,
+    Training,
+    bundled_recipes,
+    load_recipe,
+    parse_recipe,
+)
 from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
 from tiny import save_tiny_backbone
 
@@ -138,17 +148,8 @@ def test_every_command_of_the_command_line_is_documented() -> None:
 
 
 def test_every_key_of_a_recipe_is_documented() -> None:
-    from distillora.recipe import schema
-
     page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
-    sections = (
-        schema.Recipe,
-        schema.Data,
-        schema.Init,
-        schema.LoraTuning,
-        schema.Objective,
-        schema.Training,
-    )
+    sections = (Recipe, Data, Init, LoraTuning, Objective, Training)
     for section in sections:
         for key in section.model_fields:
             assert f"`{key}`" in page, f"docs/recipes.md does not tell of {section.__name__}.{key}"

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoModelForSequenceClassification
 
-from distillora.artifacts import RunLayout, lock_folder
-from distillora.errors import ModelError, RunFolderError
 from distillora.evaluation.results import ArmResult, Results
 from distillora.pipeline import compare
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from tiny import tiny_recipe_values
+
+pytestmark = pytest.mark.slow
 
 QUIET = Reporter(quiet=True)
 
@@ -128,7 +128,6 @@ def test_seeds_differ_and_the_report_is_written(finished: tuple[Path, Results]) 
     assert (out / "audit.json").is_file()
 
 
-@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again_and_takes_more_seeds(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -141,7 +140,6 @@ def test_a_finished_run_is_not_trained_again_and_takes_more_seeds(
     assert [a.seed for a in both.arms] == [0, 1]
 
 
-@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_numbers_again(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -150,7 +148,6 @@ def test_the_same_recipe_gives_the_same_numbers_again(
         assert (a.name, a.metrics, a.weights_sha256) == (b.name, b.metrics, b.weights_sha256)
 
 
-@pytest.mark.slow
 def test_the_hybrid_distils_hidden_states_through_adapters(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -159,7 +156,6 @@ def test_the_hybrid_distils_hidden_states_through_adapters(
     assert "LoRA" in hybrid.tuning and "hidden cosine" in hybrid.objective
 
 
-@pytest.mark.slow
 def test_multi_label_data_gets_thresholds_from_validation(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -183,7 +179,6 @@ def test_multi_label_data_gets_thresholds_from_validation(
     assert test.average_precision is not None and test.hamming_loss is not None
 
 
-@pytest.mark.slow
 def test_a_ready_classifier_teaches_without_being_trained(
     finished: tuple[Path, Results], tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -200,7 +195,6 @@ def test_a_ready_classifier_teaches_without_being_trained(
     assert now.parameters.trainable == 0 and now.history == ()
 
 
-@pytest.mark.slow
 def test_a_lora_tuned_teacher_is_merged_before_students_start_from_it(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -210,7 +204,6 @@ def test_a_lora_tuned_teacher_is_merged_before_students_start_from_it(
     assert odd.parameters.trainable == odd.parameters.total
 
 
-@pytest.mark.slow
 def test_a_bert_teacher_gives_a_real_distilbert(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -218,71 +211,3 @@ def test_a_bert_teacher_gives_a_real_distilbert(
     del tiny_recipe["arms"]["lora"], tiny_recipe["arms"]["hybrid"]
     odd = arm(run(tiny_recipe, tmp_path / "run"), "odd")
     assert odd.architecture == "DistilBertForSequenceClassification"
-
-
-def test_a_folder_in_use_by_another_run_is_refused(
-    tiny_recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    with lock_folder(tmp_path / "run"), pytest.raises(RunFolderError, match="in use"):
-        run(tiny_recipe, tmp_path / "run")
-
-
-def test_a_folder_of_another_recipe_is_refused_with_what_differs(
-    tiny_recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    layout = RunLayout(tmp_path)
-    layout.recipe.write_text(parse_recipe(tiny_recipe).dump())
-    tiny_recipe["training"]["epochs"] = 5
-    with pytest.raises(RunFolderError, match=r"differs in .*training\.epochs"):
-        run(tiny_recipe, tmp_path)
-
-
-def test_a_folder_that_holds_other_things_is_left_alone(
-    tiny_recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(RunFolderError, match="holds other files"):
-        run(tiny_recipe, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
-@pytest.mark.parametrize(
-    ("arm_name", "key", "value", "message"),
-    [
-        ("odd", "init", {"arm": "teacher", "layers": [0, 9]}, "arms.odd: Layer index 9 is out"),
-        ("odd", "init", {"arm": "teacher", "layers": "last", "count": 7}, "arms.odd: 7 layers"),
-        ("odd", "init", {"arm": "teacher", "layers": [0, 1, 2, 3, 4, 5, 6]}, "7 layers are asked"),
-        ("lora", "tuning", {"method": "lora", "targets": ["q_lin"]}, "'q_lin' matches no"),
-        ("lora", "init", {"backbone": "./nowhere"}, "arms.lora: There is no model folder"),
-    ],
-)
-def test_an_arm_that_cannot_be_made_is_refused_before_any_training(
-    tiny_recipe: dict[str, Any],
-    tmp_path: Path,
-    arm_name: str,
-    key: str,
-    value: Any,
-    message: str,
-) -> None:
-    tiny_recipe["arms"][arm_name][key] = value
-    with pytest.raises(ModelError, match=message):
-        run(tiny_recipe, tmp_path / "run")
-    assert not (tmp_path / "run" / "arms").exists()
-
-
-def test_a_teacher_with_other_labels_is_refused(
-    finished: tuple[Path, Results], tiny_recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    ready = finished[0] / "arms" / "teacher" / "seed-0" / "model"
-    copy = tmp_path / "classifier"
-    copy.mkdir()
-    for file in ready.iterdir():
-        (copy / file.name).write_bytes(file.read_bytes())
-    config = json.loads((copy / "config.json").read_text())
-    config["id2label"]["2"] = "boredom"
-    (copy / "config.json").write_text(json.dumps(config))
-    tiny_recipe["arms"] = {
-        "teacher": {"init": {"classifier": str(copy)}, "tuning": {"method": "none"}}
-    }
-    with pytest.raises(ModelError, match="'boredom' as label 2"):
-        run(tiny_recipe, tmp_path / "run")

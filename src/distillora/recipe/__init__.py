@@ -1,17 +1,8 @@
 """Recipes: what an experiment is made of, as frozen and validated data."""
 
 from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe
-from distillora.recipe.schema import (
-    Arm,
-    Data,
-    Init,
-    Layers,
-    LoraTuning,
-    Objective,
-    Recipe,
-    Section,
-    Training,
-)
+from distillora.recipe.schema import Arm, Recipe
+from distillora.recipe.sections import Data, Init, Layers, LoraTuning, Objective, Section, Training
 
 __all__ = [
     "Arm",

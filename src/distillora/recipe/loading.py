@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from distillora.errors import RecipeError, did_you_mean
-from distillora.recipe.schema import (
-    Arm,
+from distillora.recipe.schema import Arm, Recipe
+from distillora.recipe.sections import (
     Data,
     FullTuning,
     Init,
@@ -20,7 +20,6 @@ from distillora.recipe.schema import (
     LoraTuning,
     NoTuning,
     Objective,
-    Recipe,
     Section,
     Training,
 )

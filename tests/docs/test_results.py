@@ -1,0 +1,59 @@
+"""The recorded results follow the schema, and the README tells what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from distillora.evaluation.results import ArmResult, Results
+from distillora.recipe import load_recipe
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/results.json"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) -> None:
+    results, recipe = Results.load(folder / "results.json"), load_recipe(folder.name)
+    assert results.environment.commit is not None and results.environment.dirty is False
+    recorded = {(arm.name, arm.seed) for arm in results.arms}
+    assert recorded == {(name, seed) for name in recipe.arms for seed in results.recipe["seeds"]}
+    wanted = recipe.model_dump(mode="json")
+    for key in ("task", "training", "arms"):
+        assert results.recipe[key] == wanted[key]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_recorded_report_stands_with_its_charts_and_without_any_text_of_the_data(
+    folder: Path,
+) -> None:
+    report = (folder / "report.md").read_text("utf-8")
+    for chart in re.findall(r"\]\((charts/[^)]+)\)", report):
+        assert (folder / chart).is_file()
+    assert (folder / "report.html").stat().st_size < 3_000_000
+    assert not [*folder.rglob("*.tsv"), *folder.rglob("*.safetensors")]
+
+
+def test_the_readme_shows_the_figures_of_the_recorded_run() -> None:
+    results = Results.load(ROOT / "results" / "goemotions-minilm" / "results.json")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for arm in results.arms:
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{arm.name}` |"))
+        for figure in shown(arm):
+            assert figure in row, f"{arm.name}: {figure} is not in {row}"
+
+
+def shown(arm: ArmResult) -> tuple[str, ...]:
+    test = arm.metrics.test
+    return (
+        " ".join(map(str, arm.layers)),
+        f"{test.accuracy:.4f}",
+        f"{test.f1_weighted:.4f}",
+        f"{test.f1_macro:.4f}",
+        f"{arm.parameters.trainable:,}",
+        f"{arm.parameters.total:,}",
+        f"{arm.cost.model_bytes / 1e6:.1f} MB",
+        f"{arm.cost.latency_ms:.1f} ms",
+    )
