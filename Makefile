@@ -12,10 +12,10 @@ demo: $(INSTALLED) ## the whole comparison on the bundled sample, offline
 test: export OMP_NUM_THREADS = 1
 quick: export OMP_NUM_THREADS = 1
 test: format types layers ## every check: format, types, import layers, tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 quick: $(INSTALLED) ## the tests without the slow ones, under a minute
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
 
 format: $(INSTALLED)
 	$(BIN)/ruff format --check .
