@@ -111,6 +111,12 @@ def test_what_contradicts_itself_is_refused_with_the_path_of_the_key(
         assert word in str(refusal.value)
 
 
+def test_an_arm_called_like_a_tuning_method_keeps_its_name_in_the_path() -> None:
+    values = changed("arms.lora", {"init": TEACHER["init"], "tuning": {"method": "lora", "rnk": 4}})
+    with pytest.raises(RecipeError, match=r"arms\.lora\.tuning\.rnk: unknown key\..*'rank'"):
+        parse_recipe(values)
+
+
 def test_an_untrained_teacher_is_let_pass_when_the_recipe_says_so() -> None:
     values = changed("arms.teacher.tuning", {"method": "none"})
     values["arms"]["odd"]["objective"]["allow_untrained_teacher"] = True

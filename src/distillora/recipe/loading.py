@@ -113,7 +113,13 @@ def _parse_scalar(text: str) -> Any:
 
 
 def _describe(item: Any) -> str:
-    location = [str(part) for part in item["loc"] if part not in _UNION_TAGS]
+    parts = [str(part) for part in item["loc"]]
+    # an arm may be called like a branch, so a branch only counts right after its union's key
+    location = [
+        part
+        for before, part in zip(["", *parts], parts, strict=False)
+        if part not in _BRANCHES.get(before, ())
+    ]
     path = ".".join(location)
     if item["type"] == "extra_forbidden":
         return f"{path}: unknown key.{did_you_mean(location[-1], _known_keys(location[:-1]))}"
@@ -123,12 +129,11 @@ def _describe(item: Any) -> str:
     return (f"{path}: " if path else "") + message + shown
 
 
-# what pydantic adds to a location for a branch of a union
-_UNION_TAGS = {"full", "lora", "none", "int", "float"} | {
-    f"literal[{','.join(repr(v) for v in get_args(LayerRule))}]",
-    "literal['auto']",
-    "tuple[int, ...]",
-    "tuple[str, ...]",
+# what pydantic adds to a location for a branch of a union, after the key that holds the union
+_BRANCHES = {
+    "tuning": {"full", "lora", "none"},
+    "layers": {f"literal[{','.join(map(repr, get_args(LayerRule)))}]", "tuple[int, ...]"},
+    "targets": {"literal['auto']", "tuple[str, ...]"},
 }
 
 
