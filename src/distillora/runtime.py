@@ -48,8 +48,8 @@ def start_processes() -> PartialState:
 def _keep_freed_memory() -> None:
     """Let glibc's allocator keep the memory that it gets instead of returning it after each use.
 
-    A training step on a CPU allocates the same large tensors (the gradient of the embedding table
-    alone is 47 MB) again and again; fetching their pages anew costs a quarter of the step.
+    A training step on a CPU allocates the same large tensors again and again (the gradient of an
+    embedding table alone is tens of MB); fetching their pages anew each time slows it down.
     """
     if platform.libc_ver()[0] != "glibc":
         return

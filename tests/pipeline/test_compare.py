@@ -156,6 +156,23 @@ def test_the_hybrid_distils_hidden_states_through_adapters(
     assert "LoRA" in hybrid.tuning and "hidden cosine" in hybrid.objective
 
 
+def test_an_arm_that_needs_two_others_counts_the_time_of_each_once(
+    tiny_recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    arms = tiny_recipe["arms"]
+    arms["odd"]["objective"] = {"labels": 1.0}
+    arms["first"] = {
+        "init": {"arm": "odd", "layers": "first", "count": 1},
+        "objective": {"distillation": 1.0, "teacher": "teacher"},
+    }
+    del arms["lora"], arms["hybrid"]
+    results = run(tiny_recipe, tmp_path / "run")
+    made = sum(arm(results, name).cost.training_seconds for name in ("teacher", "odd"))
+    (about,) = (tmp_path / "run/cache/teacher-outputs").glob("*/about.json")
+    outputs = json.loads(about.read_text())["seconds"]
+    assert arm(results, "first").cost.teacher_seconds == pytest.approx(made + outputs)
+
+
 def test_multi_label_data_gets_thresholds_from_validation(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:

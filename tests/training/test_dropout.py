@@ -14,6 +14,15 @@ def test_it_drops_the_asked_share_and_keeps_the_expected_value() -> None:
     assert out.mean().item() == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.parametrize("rate", [0.0, 1e-4, 0.9999, 1.0])
+def test_a_rate_that_no_byte_can_tell_is_left_to_plain_dropout(rate: float) -> None:
+    x = torch.ones(10_000)
+    torch.manual_seed(0)
+    ours = ByteDropout(rate)(x)
+    torch.manual_seed(0)
+    assert torch.equal(ours, torch.nn.Dropout(rate)(x))
+
+
 def test_neighbouring_elements_are_dropped_independently() -> None:
     torch.manual_seed(0)
     dropped = (ByteDropout(0.5)(torch.ones(1_000_000)) == 0).float()

@@ -52,7 +52,10 @@ _OBJECTIVE_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "te
 
 
 class TrainingRecord(BaseModel):
-    """What training one arm measured, as ``training.json``; its presence ends the stage."""
+    """What training one arm measured, as ``training.json``; its presence ends the stage.
+
+    ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +65,12 @@ class TrainingRecord(BaseModel):
     seconds: float
     examples_per_second: float | None
     peak_memory_bytes: int | None
-    teacher_seconds: float | None
+    before: dict[str, float]
+
+    @property
+    def teacher_seconds(self) -> float | None:
+        """Seconds of all that this arm depends on, each once; None if it depends on nothing."""
+        return sum(self.before.values()) if self.before else None
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
-    return TrainingRecord.model_validate_json(folder.training.read_bytes())
+    return _read_record(folder)
 
 
 def build_model(bench: Workbench, plan: ArmPlan) -> Any:
@@ -143,7 +151,7 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     data, arm, folder = bench.data, plan.arm, bench.folder(plan.name)
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
-        return _record(None, metric, None)
+        return _record(None, metric, _time_before(bench, plan, None))
     teacher = teacher_outputs(bench, plan) if arm.teacher else None
     tokens = functools.partial(data.tokens, plan.tokenizer)
     trained = train(
@@ -162,7 +170,7 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         reporter=bench.reporter,
         title=plan.name,
     )
-    return _record(trained, metric, _teacher_seconds(bench, plan, teacher))
+    return _record(trained, metric, _time_before(bench, plan, teacher))
 
 
 def teacher_outputs(bench: Workbench, plan: ArmPlan) -> TeacherOutputs:
@@ -191,17 +199,22 @@ def teacher_outputs(bench: Workbench, plan: ArmPlan) -> TeacherOutputs:
     return load_outputs(folder, key, tokens)
 
 
-def _teacher_seconds(
+def _time_before(
     bench: Workbench, plan: ArmPlan, outputs: TeacherOutputs | None
-) -> float | None:
-    """Return the seconds of training the arms that this one depends on, and of their outputs."""
-    if not plan.arm.needs:
-        return None
-    seconds = outputs.seconds if outputs else 0.0
+) -> dict[str, float]:
+    """Return the seconds of the arms that this one depends on, and of its teacher's outputs."""
+    before: dict[str, float] = {}
     for name in plan.arm.needs:
-        record = TrainingRecord.model_validate_json(bench.folder(name).training.read_bytes())
-        seconds += record.seconds + (record.teacher_seconds or 0.0)
-    return seconds
+        record = _read_record(bench.folder(name))
+        before |= {**record.before, name: record.seconds}
+    if outputs is not None:
+        kind = "outputs" if outputs.hidden is None else "outputs and hidden states"
+        before[f"{kind} of {plan.arm.teacher}"] = outputs.seconds
+    return before
+
+
+def _read_record(folder: ArmLayout) -> TrainingRecord:
+    return TrainingRecord.model_validate_json(folder.training.read_bytes())
 
 
 def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
@@ -219,7 +232,7 @@ def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
     write_folder_atomic(folder.model, write)
 
 
-def _record(trained: Trained | None, metric: str, teacher_seconds: float | None) -> TrainingRecord:
+def _record(trained: Trained | None, metric: str, before: dict[str, float]) -> TrainingRecord:
     if trained is None:
         return TrainingRecord(
             best_epoch=0,
@@ -228,7 +241,7 @@ def _record(trained: Trained | None, metric: str, teacher_seconds: float | None)
             seconds=0.0,
             examples_per_second=None,
             peak_memory_bytes=None,
-            teacher_seconds=teacher_seconds,
+            before=before,
         )
     clock = trained.clock
     return TrainingRecord(
@@ -238,7 +251,7 @@ def _record(trained: Trained | None, metric: str, teacher_seconds: float | None)
         seconds=clock.total,
         examples_per_second=clock.examples / clock.stepping,
         peak_memory_bytes=clock.peak_memory,
-        teacher_seconds=teacher_seconds,
+        before=before,
     )
 
 

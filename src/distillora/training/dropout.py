@@ -1,7 +1,6 @@
 """Dropout whose mask costs less to draw on a CPU.
 
-torch draws one random number for every element, which takes a tenth of a training step on a CPU.
-Here one 64-bit draw decides eight elements, a byte each.
+torch draws one random number for every element. Here one 64-bit draw decides eight, a byte each.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ class ByteDropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """Return ``input`` with elements set to 0 at random while training; same shape."""
         threshold = round(self.p * 256)
-        if not self.training or threshold == 0 or input.device.type != "cpu":
+        in_a_byte = 0 < threshold < 256
+        if not self.training or not in_a_byte or input.device.type != "cpu":
             return super().forward(input)
         n = input.numel()
         words = torch.empty((n + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
