@@ -57,7 +57,7 @@ def test_a_hybrid_is_an_arm_like_any_other() -> None:
     values = changed("arms.odd.tuning", {"method": "lora", "rank": 4})
     odd = parse_recipe(values).arms["odd"]
     assert isinstance(odd.tuning, LoraTuning)
-    assert odd.teacher == "teacher"
+    assert odd.teachers == ("teacher",)
 
 
 def test_arms_are_made_after_those_that_they_need() -> None:
@@ -120,12 +120,12 @@ def test_an_arm_called_like_a_tuning_method_keeps_its_name_in_the_path() -> None
 def test_an_untrained_teacher_is_let_pass_when_the_recipe_says_so() -> None:
     values = changed("arms.teacher.tuning", {"method": "none"})
     values["arms"]["odd"]["objective"]["allow_untrained_teacher"] = True
-    assert parse_recipe(values).arms["odd"].teacher == "teacher"
+    assert parse_recipe(values).arms["odd"].teachers == ("teacher",)
 
 
 def test_a_ready_classifier_counts_as_a_trained_teacher() -> None:
     values = changed("arms.teacher", {"init": {"classifier": "x"}, "tuning": {"method": "none"}})
-    assert parse_recipe(values).arms["odd"].teacher == "teacher"
+    assert parse_recipe(values).arms["odd"].teachers == ("teacher",)
 
 
 def test_overrides_reach_any_depth_and_read_numbers_as_numbers(tmp_path: Path) -> None:

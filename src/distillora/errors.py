@@ -5,9 +5,11 @@ DistilloraError
  │    ├── RecipeError    an unknown key, a wrong type, settings that contradict each other
  │    ├── DataError      a row, a label or a file that cannot be read
  │    ├── ModelError     a backbone, a layer choice or a head that does not fit
+ │    ├── BundleError    a folder that is no bundle, or lacks what is asked of it
  │    └── RunFolderError an output folder that is locked or belongs to another recipe
  └── RunError            a failure on the way: exit status 1
       ├── OfflineError   the Hub cannot be reached
+      ├── ExportError    a bundle that does not compute what the trained model does
       ├── IntegrityError a file does not have the checksum or the key that it should have
       └── StorageError   no space left
 """
@@ -43,6 +45,10 @@ class ModelError(InputError):
     """A model that does not fit what the recipe asks of it."""
 
 
+class BundleError(InputError):
+    """A folder that is not a bundle, or a bundle without what is asked of it."""
+
+
 class RunFolderError(InputError):
     """An output folder that this run may not write to."""
 
@@ -53,6 +59,10 @@ class RunError(DistilloraError):
 
 class OfflineError(RunError):
     """The Hugging Face Hub cannot be reached."""
+
+
+class ExportError(RunError):
+    """A bundle does not compute what the trained model does."""
 
 
 class IntegrityError(RunError):

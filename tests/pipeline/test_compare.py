@@ -63,7 +63,7 @@ def test_an_odd_student_keeps_the_odd_layers_and_names_its_teacher(
 ) -> None:
     odd = arm(finished[1], "odd")
     assert odd.layers == (1, 3, 5)
-    assert odd.teacher == "teacher"
+    assert odd.teachers == ("teacher",)
     assert odd.cost.teacher_seconds is not None
     assert odd.cost.teacher_seconds > arm(finished[1], "teacher").cost.training_seconds
 

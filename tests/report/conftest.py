@@ -125,7 +125,7 @@ def _arm(
         tuning="LoRA, rank 8" if lora else "all parameters",
         objective="labels",
         architecture="DistilBertForSequenceClassification",
-        teacher=None if name == teacher else teacher,
+        teachers=(teacher,) if teacher and name != teacher else (),
         layers={"odd": (1, 3, 5, 7, 9, 11), "even": (0, 2, 4, 6, 8, 10)}.get(name, tuple(range(6))),
         parameters=Parameters(trainable=total // 90 if lora else total, total=total),
         best_epoch=2,

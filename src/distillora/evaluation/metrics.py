@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from distillora.errors import RunError
 from distillora.evaluation.results import LabelMetrics, SplitMetrics, Task, TunedMetrics
+from distillora.probabilities import sigmoid
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -59,6 +60,7 @@ def multi_label_metrics(
     multi_hot: npt.ArrayLike,
     label_names: Sequence[str],
     thresholds: npt.ArrayLike | None = None,
+    temperature: float = 1.0,
 ) -> SplitMetrics:
     """Measure any number of labels per row; a label is predicted from a probability of 0.5 on.
 
@@ -67,6 +69,7 @@ def multi_label_metrics(
         multi_hot: 1 where a row has a label, else 0; shape (rows, labels).
         label_names: label 0 first.
         thresholds: shape (labels,); when given, ``tuned`` holds the metrics at these.
+        temperature: divides the logits before they meet the thresholds.
 
     Raises:
         ValueError: shapes that do not fit each other, or no rows.
@@ -76,7 +79,7 @@ def multi_label_metrics(
     logits = _checked_logits(logits, len(truth), len(label_names))
     if truth.shape != logits.shape:
         raise ValueError(f"multi_hot has shape {truth.shape}, logits have {logits.shape}")
-    probabilities = sigmoid(logits)
+    probabilities = sigmoid(logits / temperature)
     plain = _set_metrics(truth, probabilities >= 0.5, label_names)
     tuned = None
     if thresholds is not None:
@@ -112,11 +115,6 @@ def epoch_metrics(logits: Floats, targets: npt.ArrayLike, task: Task) -> dict[st
     )
     keys = ("accuracy", "f1_weighted", "f1_macro", "average_precision")
     return measured.model_dump(include=set(keys), exclude_none=True)
-
-
-def sigmoid(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return each logit's probability, in float64 and without overflow; any shape."""
-    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
 
 
 def _scores(

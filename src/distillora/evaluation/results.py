@@ -7,9 +7,9 @@ A value that was not measured is ``None``, never a placeholder number.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from distillora.data.audit import AuditRecord as AuditRecord
 from distillora.errors import IntegrityError, RunFolderError
@@ -60,6 +60,8 @@ class SplitMetrics(Record):
             ``average_precision`` is the mean over the labels that occur.
         per_label: one entry a label, in label order.
         tuned: multi-label only: the same at per-label thresholds from validation.
+        calibration_error, uncalibrated_error: expected calibration error in [0, 1] after and
+            before the logits were divided by the arm's temperature; None in older results.
     """
 
     rows: int
@@ -73,6 +75,8 @@ class SplitMetrics(Record):
     average_precision: float | None = None
     per_label: tuple[LabelMetrics, ...]
     tuned: TunedMetrics | None = None
+    calibration_error: float | None = None
+    uncalibrated_error: float | None = None
 
 
 class Metrics(Record):
@@ -129,6 +133,13 @@ class EpochRecord(Record):
     seconds: float
 
 
+def _read_teachers(value: Any) -> Any:
+    """Read the one teacher, or none, of results that were written before there could be several."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
 class ArmResult(Record):
     """One arm at one seed.
 
@@ -136,10 +147,13 @@ class ArmResult(Record):
         name, seed: which arm of the recipe, made with which seed.
         init, tuning, objective: one line each, in words.
         architecture: the class of the model that ships, e.g. ``BertForSequenceClassification``.
-        teacher: the arm whose layers or outputs this one used, if any.
+        teachers: the arms whose outputs this one learnt from.
         layers: indices (from 0) of the layers that it kept of the model that it started from.
         best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``.
-        thresholds: per-label thresholds from validation (multi-label only), in label order.
+        temperature: what to divide the logits by for calibrated probabilities, from validation;
+            None in older results.
+        thresholds: per-label thresholds on these probabilities, from validation (multi-label
+            only), in label order.
         predictions: path of ``predictions.parquet`` relative to the run folder.
         weights_sha256: hash of the weights that were evaluated.
     """
@@ -150,12 +164,15 @@ class ArmResult(Record):
     tuning: str
     objective: str
     architecture: str
-    teacher: str | None = None
+    teachers: Annotated[tuple[str, ...], BeforeValidator(_read_teachers)] = Field(
+        default=(), validation_alias=AliasChoices("teachers", "teacher")
+    )
     layers: tuple[int, ...]
     parameters: Parameters
     best_epoch: int
     best_metric: str
     metrics: Metrics
+    temperature: float | None = None
     thresholds: tuple[float, ...] | None = None
     cost: Cost
     history: tuple[EpochRecord, ...]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from huggingface_hub import constants, get_session
 from huggingface_hub.errors import (
@@ -121,6 +123,35 @@ def load_backbone(
     """Load a pretrained encoder with a new, random head for these labels, in float32."""
     config = load_config(name, revision, label_names, multi_label=multi_label)
     return _load_model(name, revision, config, ignore_mismatched_sizes=True)
+
+
+def set_output_bias(model: PreTrainedModel, bias: npt.NDArray[np.float32]) -> None:
+    """Let the head's last layer start from this bias, shape (labels,).
+
+    Raises:
+        ModelError: the head has no linear layer with a bias for each label.
+    """
+    layer = output_layer(model)
+    if layer.bias is None:
+        raise ModelError(
+            f"{type(model).__name__} has no output bias. Set init.output_bias to zero."
+        )
+    with torch.no_grad():
+        layer.bias.copy_(torch.from_numpy(bias))
+
+
+def output_layer(model: PreTrainedModel) -> torch.nn.Linear:
+    """Return the layer that puts out the logits, the last linear one of the head.
+
+    Raises:
+        ModelError: there is none with one output for each label.
+    """
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    if not linear or linear[-1].out_features != model.config.num_labels:
+        raise ModelError(
+            f"{type(model).__name__} does not end in one linear output for each label."
+        )
+    return linear[-1]
 
 
 def load_classifier_config(

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillora.artifacts import write_atomic, write_file_atomic
+from distillora.evaluation.calibration import calibration_error, fit_temperature
 from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
-from distillora.evaluation.metrics import multi_label_metrics, sigmoid, single_label_metrics
+from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.evaluation.results import (
     ArmResult,
     Cost,
@@ -22,10 +23,11 @@ from distillora.evaluation.results import (
     Parameters,
     SplitMetrics,
 )
-from distillora.evaluation.thresholds import tune_thresholds
+from distillora.evaluation.thresholds import THRESHOLD_SMOOTHING, tune_thresholds
 from distillora.models.backbones import weights_sha256
 from distillora.pipeline.make import TrainingRecord, Workbench, load_arm
 from distillora.pipeline.plan import ArmPlan
+from distillora.probabilities import sigmoid
 from distillora.runtime import device, device_name
 
 EVALUATED = ("validation", "test")
@@ -40,7 +42,10 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
     sha256 = weights_sha256(model)
     model = model.to(device())
     logits, cost = _score(bench, plan, model, training)
-    thresholds = _tune(bench, logits["validation"])
+    temperature = fit_temperature(
+        logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
+    )
+    thresholds = _tune(bench, logits["validation"] / temperature)
     _save_predictions(bench, plan, logits)
     result = ArmResult(
         name=name,
@@ -49,15 +54,16 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         tuning=plan.describe_tuning(),
         objective=plan.describe_objective(),
         architecture=plan.architecture,
-        teacher=plan.arm.teacher,
+        teachers=plan.arm.teachers,
         layers=plan.layers,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,
         metrics=Metrics(
-            validation=_measure(bench, "validation", logits, thresholds),
-            test=_measure(bench, "test", logits, thresholds),
+            validation=_measure(bench, "validation", logits, temperature, thresholds),
+            test=_measure(bench, "test", logits, temperature, thresholds),
         ),
+        temperature=temperature,
         thresholds=None if thresholds is None else tuple(thresholds.tolist()),
         cost=cost,
         history=training.history,
@@ -97,16 +103,28 @@ def _score(
 def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
     if not bench.data.recipe.multi_label:
         return None
-    return tune_thresholds(sigmoid(validation), bench.data.targets("validation"))
+    truth = bench.data.targets("validation")
+    return tune_thresholds(sigmoid(validation), truth, smoothing=THRESHOLD_SMOOTHING)
 
 
 def _measure(
-    bench: Workbench, split: str, logits: Logits, thresholds: npt.NDArray[np.float64] | None
+    bench: Workbench,
+    split: str,
+    logits: Logits,
+    temperature: float,
+    thresholds: npt.NDArray[np.float64] | None,
 ) -> SplitMetrics:
     targets, labels = bench.data.targets(split), bench.data.corpus.label_names
-    if bench.data.recipe.multi_label:
-        return multi_label_metrics(logits[split], targets, labels, thresholds)
-    return single_label_metrics(logits[split], targets, labels)
+    task, scored = bench.data.recipe.task, logits[split]
+    if task == "multi_label":
+        measured = multi_label_metrics(scored, targets, labels, thresholds, temperature)
+    else:
+        measured = single_label_metrics(scored, targets, labels)
+    errors = {
+        "calibration_error": calibration_error(scored / temperature, targets, task),
+        "uncalibrated_error": calibration_error(scored, targets, task),
+    }
+    return measured.model_copy(update=errors)
 
 
 def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:

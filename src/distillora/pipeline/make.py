@@ -24,7 +24,12 @@ from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord
 from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
-from distillora.models.backbones import load_backbone, load_classifier, weights_sha256
+from distillora.models.backbones import (
+    load_backbone,
+    load_classifier,
+    set_output_bias,
+    weights_sha256,
+)
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
 from distillora.pipeline.plan import ArmPlan
@@ -39,12 +44,13 @@ from distillora.runtime import (
     wait_for_everyone,
 )
 from distillora.training.batches import Examples
-from distillora.training.objectives import Objective
+from distillora.training.objectives import Objective, label_bias
 from distillora.training.teacher_cache import (
     TeacherKey,
     TeacherOutputs,
     compute_outputs,
     load_outputs,
+    mean_outputs,
 )
 from distillora.training.trainer import Trained, train
 
@@ -122,7 +128,10 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     init, multi_label = plan.arm.init, bench.data.recipe.multi_label
     labels = bench.data.corpus.label_names
     if init.backbone:
-        return load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
+        model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
+        if init.output_bias == "frequencies":
+            set_output_bias(model, label_bias(bench.data.targets("train"), len(labels)))
+        return model
     if init.classifier:
         return load_classifier(init.classifier, init.revision, labels, multi_label=multi_label)
     assert init.arm is not None
@@ -151,12 +160,12 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     data, arm, folder = bench.data, plan.arm, bench.folder(plan.name)
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
-        return _record(None, metric, _time_before(bench, plan, None))
-    teacher = teacher_outputs(bench, plan) if arm.teacher else None
+        return _record(None, metric, _time_before(bench, plan, {}))
+    teachers = {name: teacher_outputs(bench, plan, name) for name in arm.teachers}
     tokens = functools.partial(data.tokens, plan.tokenizer)
     trained = train(
         model,
-        Examples(tokens("train"), data.targets("train"), teacher),
+        Examples(tokens("train"), data.targets("train"), mean_outputs(list(teachers.values()))),
         Examples(tokens("validation"), data.targets("validation")),
         objective=Objective(**{term: getattr(arm.objective, term) for term in _OBJECTIVE_TERMS}),
         settings=arm.training,
@@ -170,16 +179,15 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         reporter=bench.reporter,
         title=plan.name,
     )
-    return _record(trained, metric, _time_before(bench, plan, teacher))
+    return _record(trained, metric, _time_before(bench, plan, teachers))
 
 
-def teacher_outputs(bench: Workbench, plan: ArmPlan) -> TeacherOutputs:
-    """Return the teacher's outputs over the training texts, computed if this is the first need."""
-    assert plan.arm.teacher is not None
-    data, teacher_plan = bench.data, bench.plans[plan.arm.teacher]
+def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str) -> TeacherOutputs:
+    """Return a teacher's outputs over the training texts, computed if this is the first need."""
+    data, teacher_plan = bench.data, bench.plans[name]
     tokens = data.tokens(teacher_plan.tokenizer, "train")
     tokenizer = data.tokenizer(teacher_plan.tokenizer)
-    teacher = load_arm(bench, plan.arm.teacher)
+    teacher = load_arm(bench, name)
     key = TeacherKey(
         teacher=weights_sha256(teacher),
         data=data.corpus.splits["train"].sha256,
@@ -190,7 +198,7 @@ def teacher_outputs(bench: Workbench, plan: ArmPlan) -> TeacherOutputs:
     )
     folder = bench.layout.teacher_outputs / key.digest
     if is_main_process() and not folder.exists():
-        title = f"{plan.arm.teacher}: outputs over the training texts"
+        title = f"{name}: outputs over the training texts"
         bench.reporter.say(f"  {title}")
         with bench.reporter.track(title, len(tokens)) as advance:
             model = teacher.to(device())
@@ -200,16 +208,16 @@ def teacher_outputs(bench: Workbench, plan: ArmPlan) -> TeacherOutputs:
 
 
 def _time_before(
-    bench: Workbench, plan: ArmPlan, outputs: TeacherOutputs | None
+    bench: Workbench, plan: ArmPlan, teachers: Mapping[str, TeacherOutputs]
 ) -> dict[str, float]:
-    """Return the seconds of the arms that this one depends on, and of its teacher's outputs."""
+    """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
     before: dict[str, float] = {}
     for name in plan.arm.needs:
         record = _read_record(bench.folder(name))
         before |= {**record.before, name: record.seconds}
-    if outputs is not None:
+    for name, outputs in teachers.items():
         kind = "outputs" if outputs.hidden is None else "outputs and hidden states"
-        before[f"{kind} of {plan.arm.teacher}"] = outputs.seconds
+        before[f"{kind} of {name}"] = outputs.seconds
     return before
 
 

@@ -81,7 +81,7 @@ class ArmPlan:
             "hidden cosine": objective.hidden_cosine,
         }
         text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
-        return text + (f" from {self.arm.teacher}" if self.arm.teacher else "")
+        return text + (f" from {' and '.join(self.arm.teachers)}" if self.arm.teachers else "")
 
 
 def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
@@ -124,8 +124,8 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
         if arm.init.arm
         else (arm.init.origin, arm.init.revision),
     )
-    if arm.objective.hidden_cosine and arm.teacher:
-        _check_hidden_states_fit(plan, plans[arm.teacher])
+    if arm.objective.hidden_cosine:
+        _check_hidden_states_fit(plan, plans[arm.teachers[0]])
     return plan
 
 

@@ -2,9 +2,19 @@
 
 from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe
 from distillora.recipe.schema import Arm, Recipe
-from distillora.recipe.sections import Data, Init, Layers, LoraTuning, Objective, Section, Training
+from distillora.recipe.sections import (
+    GOEMOTIONS_ID,
+    Data,
+    Init,
+    Layers,
+    LoraTuning,
+    Objective,
+    Section,
+    Training,
+)
 
 __all__ = [
+    "GOEMOTIONS_ID",
     "Arm",
     "Data",
     "Init",

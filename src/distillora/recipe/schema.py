@@ -43,14 +43,16 @@ class Arm(Section):
         return self
 
     @property
-    def teacher(self) -> str | None:
-        """The arm whose outputs this one learns from, if any."""
-        return (self.objective.teacher or self.init.arm) if self.objective.uses_teacher else None
+    def teachers(self) -> tuple[str, ...]:
+        """The arms whose outputs this one learns from."""
+        if not self.objective.uses_teacher:
+            return ()
+        return self.objective.teachers or ((self.init.arm,) if self.init.arm else ())
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The arms that must be finished before this one, in order, each once."""
-        return tuple(dict.fromkeys(a for a in (self.init.arm, self.teacher) if a is not None))
+        return tuple(dict.fromkeys(a for a in (self.init.arm, *self.teachers) if a is not None))
 
 
 class Recipe(Section):
@@ -86,11 +88,13 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _arms_fit_together(self) -> Self:
         for name, arm in self.arms.items():
-            for key, other in (("init.arm", arm.init.arm), ("objective.teacher", arm.teacher)):
+            named = [("init.arm", arm.init.arm)]
+            named += [("objective.teacher", teacher) for teacher in arm.teachers]
+            for key, other in named:
                 if other is not None and other not in self.arms:
                     hint = did_you_mean(other, self.arms)
                     raise ValueError(f"arms.{name}.{key}: no arm is named '{other}'.{hint}")
-            if arm.objective.uses_teacher and arm.teacher is None:
+            if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
         self.arm_order()
         for name, arm in self.arms.items():

@@ -79,6 +79,8 @@ class Init(Section):
         layers: which layers to keep, indices from 0.
         count: how many, for ``odd``, ``even``, ``first``, ``last`` and ``uniform``.
         architecture: ``distilbert`` turns a BERT into a DistilBERT with the same hidden states.
+        output_bias: what a new head starts from: ``zero``, or the log-odds (single-label: the log)
+            of how often each label occurs in the training data, so that it need not learn that.
     """
 
     backbone: str | None = None
@@ -88,6 +90,7 @@ class Init(Section):
     layers: Layers = "all"
     count: Count | None = Field(default=None, ge=1)
     architecture: Literal["same", "distilbert"] = "same"
+    output_bias: Literal["zero", "frequencies"] = "zero"
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -101,6 +104,8 @@ class Init(Section):
             raise ValueError("revision is for a backbone or a classifier, not for an arm")
         if self.count is not None and (self.layers == "all" or not isinstance(self.layers, str)):
             raise ValueError("count goes with layers odd, even, first, last or uniform")
+        if self.output_bias != "zero" and self.backbone is None:
+            raise ValueError("output_bias is for a new head: it goes with a backbone")
         return self
 
     @property
@@ -148,6 +153,7 @@ class Objective(Section):
         logits_mse: mean squared error between the student's and the teacher's logits.
         hidden_cosine: cosine distance between the last hidden states.
         teacher: the arm whose outputs are learnt; by default the one that ``init`` starts from.
+            Of several arms (a list) the mean of their logits is learnt.
         allow_untrained_teacher: learn from a teacher that was never tuned on the task.
     """
 
@@ -156,7 +162,7 @@ class Objective(Section):
     logits_mse: Number = Field(default=0.0, ge=0)
     hidden_cosine: Number = Field(default=0.0, ge=0)
     temperature: Number = Field(default=2.0, gt=0)
-    teacher: str | None = None
+    teacher: str | tuple[str, ...] | None = None
     allow_untrained_teacher: bool = False
 
     @model_validator(mode="after")
@@ -165,7 +171,16 @@ class Objective(Section):
             raise ValueError("all weights are 0: nothing to learn")
         if self.teacher is not None and not self.uses_teacher:
             raise ValueError("a teacher is named, but no distillation term has a weight")
+        if self.hidden_cosine and len(self.teachers) > 1:
+            raise ValueError("hidden_cosine learns from one teacher; name one, or set it to 0")
         return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The arms that ``teacher`` names."""
+        if self.teacher is None:
+            return ()
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
     @property
     def uses_teacher(self) -> bool:

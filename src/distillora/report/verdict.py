@@ -71,7 +71,7 @@ def noise_half_width(accuracy: float, rows: int) -> float:
 
 
 def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
-    teachers = {run.teacher for arm in arms for run in arm.runs}
+    teachers = {teacher for arm in arms for run in arm.runs for teacher in run.teachers}
     return tuple(arm for arm in arms if arm.name not in teachers) or tuple(arms)
 
 
@@ -163,9 +163,10 @@ def _noise(best: ArmSummary, rivals: Sequence[ArmSummary], noise: float) -> str:
 
 
 def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
-    teacher = next((arm for arm in arms if arm.name == best.first.teacher), None)
-    if teacher is None or teacher is best:
+    teachers = [arm for arm in arms if arm.name in best.first.teachers and arm is not best]
+    if len(teachers) != 1:
         return ""
+    (teacher,) = teachers
     return (
         f"Its teacher, ‘{teacher.name}’, reaches a weighted F1 of "
         f"{formats.ratio(teacher.mean(f1_on_test))} with {_running_cost(teacher)}."

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +24,28 @@ def label_loss(logits: Tensor, targets: Tensor) -> Tensor:
     if targets.dim() == 1:
         return F.cross_entropy(logits, targets)
     return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def label_bias(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.float32]:
+    """Return the output bias that alone predicts how often each label occurs.
+
+    Log-odds for multi-hot targets (the prior of Lin et al. 2017, arXiv 1708.02002, section 4.1),
+    logarithms for classes. Half a row is added to each side, so that a label that no row or every
+    row has stays finite.
+
+    Args:
+        targets: class numbers of shape (rows,), or 0 and 1 of shape (rows, labels).
+        labels: how many labels there are.
+
+    Returns:
+        Shape (labels,).
+    """
+    rows = len(targets)
+    if targets.ndim == 1:
+        counts = np.bincount(targets, minlength=labels) + 0.5
+        return np.asarray(np.log(counts / counts.sum()), np.float32)
+    counts = targets.sum(axis=0) + 0.5
+    return np.asarray(np.log(counts / (rows + 1 - counts)), np.float32)
 
 
 def softened_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:

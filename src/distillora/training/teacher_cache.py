@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,18 @@ class TeacherOutputs:
     logits: npt.NDArray[np.float32]
     hidden: npt.NDArray[np.float16] | None
     seconds: float
+
+
+def mean_outputs(teachers: Sequence[TeacherOutputs]) -> TeacherOutputs | None:
+    """Return what several teachers say together, the mean of their logits; None without any.
+
+    Source: the ensembles of Hinton et al. 2015 (arXiv 1503.02531), section 5, with the geometric
+    mean of their distributions. The hidden states are those of a teacher that is alone.
+    """
+    if len(teachers) < 2:
+        return teachers[0] if teachers else None
+    logits = np.asarray(np.mean([teacher.logits for teacher in teachers], axis=0), np.float32)
+    return TeacherOutputs(logits, None, sum(teacher.seconds for teacher in teachers))
 
 
 def load_outputs(folder: Path, key: TeacherKey, tokens: TokenizedSplit) -> TeacherOutputs:

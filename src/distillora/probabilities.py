@@ -1,0 +1,27 @@
+"""Logits to probabilities, for both kinds of task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Task = Literal["single_label", "multi_label"]
+
+
+def sigmoid(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return each logit's probability, in float64 and without overflow; any shape."""
+    return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
+
+
+def softmax(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return probabilities that sum to 1 over the last axis, in float64 and without overflow."""
+    values = np.asarray(logits, dtype=np.float64)
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def to_probabilities(logits: npt.ArrayLike, task: Task) -> npt.NDArray[np.float64]:
+    """Return softmax for single-label and each label's sigmoid for multi-label; same shape."""
+    return softmax(logits) if task == "single_label" else sigmoid(logits)
