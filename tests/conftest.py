@@ -52,6 +52,14 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_data(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A multi-label bundle of a tiny untrained model, in fp32 and int8."""
+    from tiny import save_tiny_bundle
+
+    return save_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
 @pytest.fixture
 def tiny_recipe(backbone: Path, data_folder: Path) -> dict[str, Any]:
     """The recipe of :func:`tiny.tiny_recipe_values`, to change at will."""

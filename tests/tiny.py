@@ -20,7 +20,11 @@ from transformers import (
     RobertaConfig,
 )
 
+from distillora.artifacts import sha256_file
 from distillora.data.tokens import TokenizedSplit
+from distillora.inference.bundle import BUNDLE_MANIFEST, FileRecord, Manifest, Origin
+from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule
+from distillora.probabilities import Task
 
 LABELS = ("joy", "anger", "sadness", "surprise", "neutral")
 VOCAB = 200
@@ -159,3 +163,59 @@ def tiny_recipe_values(backbone: Path, data: Path) -> dict[str, Any]:
             },
         },
     }
+
+
+def save_tiny_bundle(
+    folder: Path, task: Task = "multi_label", labels: tuple[str, ...] = LABELS, seed: int = 0
+) -> Path:
+    """Write a bundle of a tiny untrained BERT in fp32 and int8, with every part of a real one."""
+    from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
+
+    names = dict(enumerate(labels))
+    # large weights: an untrained model with small ones says nearly the same to everything
+    size = {"num_hidden_layers": 2, "initializer_range": 0.5}
+    model = tiny_model("bert", seed, id2label=names, **size)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.config.problem_type = f"{task}_classification"
+    model.config.label2id = {label: i for i, label in names.items()}
+    model.save_pretrained(folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.save_pretrained(folder)
+    write_onnx(model, folder / "model.onnx")
+    feeds = make_feeds(tokenizer, [f"w{i} w{i + 1}" for i in range(5, 100)], 128)
+    quantize_onnx(folder / "model.onnx", folder / "model-int8.onnx", feeds)
+    write_tiny_manifest(folder, task, labels)
+    return folder
+
+
+def write_tiny_manifest(folder: Path, task: Task, labels: tuple[str, ...]) -> None:
+    """Write the manifest of a tiny bundle for the files that are there."""
+    emotions = tuple(label for label in HOSTILE_EMOTIONS if label in labels)
+    files = [path for path in folder.iterdir() if path.name != BUNDLE_MANIFEST]
+    manifest = Manifest(
+        name="tiny",
+        task=task,
+        labels=labels,
+        thresholds=(0.5,) * len(labels) if task == "multi_label" else None,
+        temperature=1.0,
+        max_length=128,
+        toxicity=ToxicityRule(emotions=emotions) if emotions else None,
+        origin=Origin(
+            recipe="tiny",
+            arm="tiny",
+            seed=0,
+            commit=None,
+            distillora="0",
+            data={},
+            weights_sha256="",
+            layers=2,
+            parameters=5000,
+            vocabulary=VOCAB,
+        ),
+        quality={},
+        files={
+            path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
+            for path in files
+        },
+    )
+    (folder / BUNDLE_MANIFEST).write_text(manifest.model_dump_json())

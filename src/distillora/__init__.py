@@ -1,3 +1,43 @@
-"""distillora: make a small text classifier out of a large one, and see which way is best."""
+"""distillora: make a small text classifier out of a large one, and see which way is best.
+
+>>> import distillora
+>>> classifier = distillora.load()
+>>> classifier.predict("thanks a lot!")[0].label
+'gratitude'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distillora.inference.classifier import EmotionClassifier as EmotionClassifier
+    from distillora.inference.classifier import Prediction as Prediction
+    from distillora.inference.explain import explain as explain
+    from distillora.inference.toxicity import ToxicityRule as ToxicityRule
 
 __version__ = "0.1.0"
+
+# found when first asked for: `import distillora` loads no library
+_PUBLIC = {
+    "EmotionClassifier": "distillora.inference.classifier",
+    "Prediction": "distillora.inference.classifier",
+    "ToxicityRule": "distillora.inference.toxicity",
+    "explain": "distillora.inference.explain",
+}
+
+__all__ = ["EmotionClassifier", "Prediction", "ToxicityRule", "explain", "load"]
+
+
+def load(path: Any = None, **options: Any) -> EmotionClassifier:
+    """Open a bundle, or the starter model; see ``EmotionClassifier.load``."""
+    from distillora.inference.classifier import EmotionClassifier
+
+    return EmotionClassifier.load(path, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'distillora' has no attribute '{name}'")

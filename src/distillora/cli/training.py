@@ -1,29 +1,16 @@
-"""The command line: parse, call, print; no logic."""
+"""The commands that train and compare."""
 
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from distillora import __version__
-from distillora.errors import DistilloraError, InputError
+from distillora.cli.base import app, require
 from distillora.recipe import Recipe, load_recipe, parse_recipe
-
-app = typer.Typer(
-    help="Make a small, fast text classifier out of a large one, by distillation or LoRA, "
-    "and see with evidence which to ship.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 DataOption = Annotated[
     str | None,
@@ -34,24 +21,6 @@ DataOption = Annotated[
         "dev.tsv, test.tsv and labels.txt (or Parquet), 'hub', or 'sample'.",
     ),
 ]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"distillora {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
@@ -157,30 +126,4 @@ def _choose(recipe: str, source: str | None, overrides: list[str], seeds: int | 
 
 
 def _require_training() -> None:
-    """Fail early, and with the remedy, where only the small installation is there."""
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]:
-        raise InputError(
-            f"This command needs {', '.join(missing)}: pip install 'distillora[train]'"
-        )
-
-
-def main() -> None:
-    """Run the command line; a mistake of the user's exits with 2, a failure with 1."""
-    # transformers talks to the Hub in many lines of its own; ours says it in one
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    try:
-        app()
-    except DistilloraError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            "[bold red]error:[/bold red] ", end=""
-        )
-        print(error, file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
-        raise SystemExit(130) from None
+    require("train", "torch", "transformers", "peft")

@@ -1,0 +1,230 @@
+"""The command that uses a model: ``predict``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distillora.cli.base import app
+from distillora.cli.predictions import print_predictions, print_summary
+from distillora.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from distillora.inference.classifier import EmotionClassifier
+    from distillora.inference.toxicity import ToxicityRule
+
+_PRECISIONS = ("int8", "fp32")
+_TEXTS = "For texts"
+_FILES = "For files"
+
+
+@app.command()
+def predict(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Texts to score; without any, lines of stdin."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="A bundle; by default the starter model.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(metavar="int8|fp32", help="By default the faster one.")
+    ] = None,
+    toxic_emotions: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Labels whose probability is toxicity.")
+    ] = None,
+    toxic_threshold: Annotated[
+        float | None, typer.Option(metavar="X", help="From which toxicity on a text is toxic.")
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One JSON object a line.", rich_help_panel=_TEXTS),
+    ] = False,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Show the N best labels.", rich_help_panel=_TEXTS),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what each word does.", rich_help_panel=_TEXTS),
+    ] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            metavar="FILE|-",
+            help="A file of texts: .csv, .tsv, .jsonl, .parquet, .txt; - for stdin.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="FILE|-",
+            help="Where the rows go, with scores; - for stdout.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None, typer.Option(help="Which column holds the texts.", rich_help_panel=_FILES)
+    ] = None,
+    source_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, tsv, jsonl, parquet or text, if the extension of --input does not tell.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    target_format: Annotated[
+        str | None,
+        typer.Option(
+            "--output-format",
+            metavar="FORMAT",
+            help="The same for --output.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="What to add: label, score, labels, toxicity, toxic, truncated, scores; "
+            "by default the first five.",
+            rich_help_panel=_FILES,
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Put before the names of added columns.", rich_help_panel=_FILES),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse a row that cannot be scored.", rich_help_panel=_FILES
+        ),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a run that was interrupted.", rich_help_panel=_FILES
+        ),
+    ] = False,
+) -> None:
+    """Score texts, or every row of a file.
+
+    Prints what the model says of each text. With --input and --output it writes the rows of a
+    file again, with columns added.
+    """
+    for_texts = {"--json": as_json, "--top-k": top_k, "--explain": explain}
+    for_files = {
+        **{"--output": target, "--text-column": text_column, "--format": source_format},
+        **{"--output-format": target_format, "--columns": columns, "--prefix": prefix},
+        **{"--strict": strict, "--resume": resume},
+    }
+    if source is None:
+        _refuse(for_files, "is for files, and needs --input FILE (or --input -)")
+        given = _given_texts(texts)
+        classifier = _open(model, precision, toxic_emotions, toxic_threshold)
+        print_predictions(classifier, given, top_k=top_k, as_json=as_json, explained=explain)
+        return
+    _refuse({"A text": texts, **for_texts}, "cannot be given together with --input")
+    if target is None:
+        raise InputError("Say where the rows go: --output FILE, or --output - for stdout")
+    classifier = _open(model, precision, toxic_emotions, toxic_threshold)
+    options: dict[str, Any] = {"text_column": text_column, "columns": _split(columns)}
+    options |= {"source_format": source_format, "target_format": target_format}
+    options |= {"prefix": prefix or "", "strict": strict, "resume": resume}
+    _score_file(classifier, source, target, options)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    for option, value in options.items():
+        if value:
+            raise InputError(f"{option} {why}.")
+
+
+def _split(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _open(
+    model: Path | None, precision: str | None, emotions: str | None, threshold: float | None
+) -> EmotionClassifier:
+    if precision is not None and precision not in _PRECISIONS:
+        hint = did_you_mean(precision, _PRECISIONS)
+        raise InputError(f"There is no precision '{precision}'.{hint}")
+    from distillora.inference.bundle import Bundle
+    from distillora.inference.classifier import EmotionClassifier, starter_folder
+
+    bundle = Bundle.open(model.expanduser() if model else starter_folder())
+    rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
+    # what is not one of the two was refused above
+    chosen: Any = precision
+    return EmotionClassifier(bundle, precision=chosen, toxicity=rule)
+
+
+def _toxicity_rule(
+    own: ToxicityRule | None, emotions: list[str] | None, threshold: float | None
+) -> ToxicityRule | None:
+    """Return the bundle's own rule with what the options change of it."""
+    from distillora.inference.toxicity import ToxicityRule
+
+    if emotions is None and threshold is None:
+        return own
+    rule = own or ToxicityRule()
+    if threshold is not None and not 0 < threshold < 1:
+        raise InputError(f"--toxic-threshold must lie between 0 and 1, not be {threshold}.")
+    return ToxicityRule(
+        emotions=rule.emotions if emotions is None else tuple(emotions),
+        threshold=rule.threshold if threshold is None else threshold,
+    )
+
+
+def _given_texts(texts: Sequence[str] | None) -> Iterable[str]:
+    """Return the arguments, or the lines of standard input."""
+    if texts:
+        return texts
+    if sys.stdin.isatty():
+        raise InputError(
+            'No text. Give one, distillora predict "thanks a lot!", or a file with --input FILE, '
+            "or lines on standard input"
+        )
+    return _lines_of_stdin()
+
+
+def _lines_of_stdin() -> Iterable[str]:
+    number = 0
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
+        yield text.rstrip("\r\n")
+    if not number:
+        raise InputError("No text: standard input is empty.")
+
+
+def _score_file(
+    classifier: EmotionClassifier, source: str, target: str, options: dict[str, Any]
+) -> None:
+    from distillora.inference.bulk import score_file
+    from distillora.progress import Reporter
+
+    to_stdout = target == "-"
+    try:
+        summary = score_file(
+            classifier,
+            sys.stdin.buffer if source == "-" else Path(source),
+            sys.stdout.buffer if to_stdout else Path(target),
+            reporter=Reporter(),
+            **options,
+        )
+    except KeyboardInterrupt:
+        advice = "" if to_stdout else " The same command with --resume goes on from here."
+        typer.echo(f"\nStopped.{advice}", err=True)
+        raise SystemExit(130) from None
+    print_summary(summary, target, f"{options['prefix']}error")

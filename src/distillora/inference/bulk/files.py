@@ -1,0 +1,130 @@
+"""Where rows come from and go to: files or streams, checked before anything is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from distillora.errors import InputError, did_you_mean
+from distillora.inference.bulk.arrow import ParquetSource, import_pyarrow
+from distillora.inference.bulk.columns import AddedColumns
+from distillora.inference.bulk.delimited import DelimitedSource
+from distillora.inference.bulk.formats import Format, choose_format
+from distillora.inference.bulk.lined import JsonSource, TextSource
+from distillora.inference.bulk.source import Source
+from distillora.inference.bulk.tables import ParquetTarget
+from distillora.inference.bulk.target import DelimitedTarget, JsonTarget, LabelTarget, Target
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Both ends of a run: files, or binary streams."""
+
+    source: Path | BinaryIO
+    target: Path | BinaryIO
+    source_format: Format
+    target_format: Format
+
+    @property
+    def name(self) -> str:
+        """What messages call the input."""
+        return str(self.source) if isinstance(self.source, Path) else "the input stream"
+
+
+def check_ends(
+    source: str | Path | BinaryIO,
+    target: str | Path | BinaryIO,
+    source_format: str | None,
+    target_format: str | None,
+    *,
+    resume: bool,
+) -> Ends:
+    """Return both ends, if a run from one to the other is possible.
+
+    Raises:
+        InputError: it is not; the message says why.
+    """
+    reads = Path(source).expanduser() if isinstance(source, str | Path) else source
+    writes = Path(target).expanduser() if isinstance(target, str | Path) else target
+    if isinstance(reads, Path):
+        _check_source(reads)
+    if isinstance(writes, Path):
+        _check_target(writes, reads)
+    elif resume:
+        raise InputError("--resume needs an output file: what goes to a stream is not kept.")
+    ends = Ends(
+        reads,
+        writes,
+        choose_format(source_format, reads if isinstance(reads, Path) else None, "--format"),
+        choose_format(
+            target_format, writes if isinstance(writes, Path) else None, "--output-format"
+        ),
+    )
+    if "parquet" in (ends.source_format, ends.target_format):
+        import_pyarrow()
+    return ends
+
+
+def open_source(
+    path: Path, ends: Ends, text_column: str | None, reserved: frozenset[str]
+) -> Source:
+    """Open a file of the source's format.
+
+    Args:
+        path: the source, or a copy of the stream.
+        ends: the formats, and what to call the source.
+        text_column: the column of the texts, if it was said.
+        reserved: names of columns that will be added.
+    """
+    source: Source
+    if ends.source_format == "parquet":
+        needs_values = ends.target_format != "parquet"
+        source = ParquetSource(path, ends.name, text_column, values=needs_values)
+    elif ends.source_format == "jsonl":
+        tabular = ends.target_format in ("csv", "tsv", "parquet")
+        source = JsonSource(path, ends.name, text_column, tabular=tabular)
+    elif ends.source_format == "text":
+        source = TextSource(path, ends.name, text_column)
+    else:
+        source = DelimitedSource(path, ends.name, DELIMITERS[ends.source_format], text_column)
+    source.reserved = reserved
+    return source
+
+
+def open_target(ends: Ends, source: Source, added: AddedColumns) -> Target:
+    """Return a writer of the target's format for a source that was surveyed."""
+    if ends.target_format == "parquet":
+        return ParquetTarget(source.schema(), source.kinds(), added.kinds())
+    if ends.target_format == "jsonl":
+        return JsonTarget()
+    if ends.target_format == "text":
+        return LabelTarget(added.names[0])
+    return DelimitedTarget(DELIMITERS[ends.target_format], source.columns, added.names)
+
+
+def _check_source(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Give a file.")
+    if not path.exists():
+        hint = ""
+        if path.parent.is_dir():
+            hint = did_you_mean(path.name, [f.name for f in path.parent.iterdir() if f.is_file()])
+        raise InputError(f"{path} does not exist.{hint}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _check_target(path: Path, source: Path | BinaryIO) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Give the name of a file in it.")
+    if not path.parent.is_dir():
+        raise InputError(f"The folder {path.parent} does not exist. Make it first.")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no ordinary file. To write to a stream, give -")
+    if isinstance(source, Path) and path.exists() and path.samefile(source):
+        raise InputError(f"{path} is the input. Give another name for the output.")

@@ -1,0 +1,204 @@
+"""Scoring a file of texts: checked, scored in chunks, joined, put in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from distillora import __version__
+from distillora.artifacts import explain_full_disk, sha256_file
+from distillora.errors import DataError, InputError, StorageError
+from distillora.inference.bulk.columns import AddedColumns
+from distillora.inference.bulk.files import Ends, check_ends, open_source, open_target
+from distillora.inference.bulk.formats import Format
+from distillora.inference.bulk.meter import show_progress
+from distillora.inference.bulk.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row
+from distillora.inference.bulk.source import Source
+from distillora.inference.bulk.store import PartStore, open_store
+from distillora.inference.bulk.target import Target
+from distillora.inference.classifier import EmotionClassifier
+from distillora.progress import Reporter
+
+_FAILURES_SHOWN = 5
+
+
+@dataclass
+class Summary:
+    """What became of a file.
+
+    Attributes:
+        rows: in the input, and so in the output.
+        failed: how many of them could not be scored; the column ``error`` says why.
+        first_failures: place and error of the first few.
+        resumed: rows that an earlier run had scored.
+        seconds: that this run took, checking included.
+    """
+
+    rows: int = 0
+    failed: int = 0
+    first_failures: list[tuple[str, str]] = field(default_factory=list)
+    resumed: int = 0
+    seconds: float = 0.0
+
+    def count(self, rows: Sequence[Row], *, resumed: bool) -> None:
+        """Add the rows of a chunk."""
+        self.rows += len(rows)
+        self.resumed += len(rows) * resumed
+        bad = [(row.where, row.error) for row in rows if row.error is not None]
+        self.failed += len(bad)
+        self.first_failures += bad[: _FAILURES_SHOWN - len(self.first_failures)]
+
+
+def score_file(
+    classifier: EmotionClassifier,
+    source: str | Path | BinaryIO,
+    target: str | Path | BinaryIO,
+    *,
+    source_format: Format | None = None,
+    target_format: Format | None = None,
+    text_column: str | None = None,
+    columns: Sequence[str] | None = None,
+    prefix: str = "",
+    strict: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> Summary:
+    """Score each row of a file and write it again with the scores, in memory that does not grow.
+
+    The whole input is read once before any scoring, so that a torn file is refused early. The
+    output appears at the end, whole or not at all, and takes the place of an older one. Finished
+    chunks wait in ``.NAME.parts`` beside it; chunks have fixed limits, so a run that was
+    interrupted and resumed writes the bytes of one that was not.
+
+    Args:
+        classifier: the model.
+        source: a file, or a binary stream, which is copied to disk first.
+        target: a file, or a binary stream, which gets everything at the end.
+        source_format, target_format: csv, tsv, jsonl, parquet or text; needed for streams, and
+            for files whose extension does not tell.
+        text_column: where the texts are; not needed if there is one column, or one called text,
+            comment or body.
+        columns: what to add: label, score, labels, toxicity, toxic, truncated, scores (one
+            ``score_LABEL`` for each label); by default the first five. ``error`` always comes last.
+        prefix: put before the names of the added columns.
+        strict: refuse a row that cannot be scored, instead of writing its error.
+        resume: go on after an interruption; without parts of an earlier run, start.
+        reporter: what shows the progress; by default nothing does.
+
+    Raises:
+        InputError: arguments that do not fit each other, the files or the model.
+        DataError: a torn file, a missing column, or ``strict`` and a bad row.
+        StorageError: the disk is full.
+    """
+    began = time.monotonic()
+    reporter = reporter or Reporter(quiet=True)
+    ends = check_ends(source, target, source_format, target_format, resume=resume)
+    if ends.target_format == "text":
+        _refuse_columns(columns)
+        columns = ["label"]
+    added = AddedColumns(classifier, columns, prefix)
+    with _explain_full_disk(ends), open_store(ends.target) as store:
+        path = _local(ends.source, store)
+        table = open_source(path, ends, text_column, frozenset(added.names))
+        with _unchanged(path, ends.name):
+            digest = sha256_file(path)
+            table.survey(strict=strict)
+            writer = open_target(ends, table, added)
+            settings = _settings(classifier, ends, table.text_column, added.names, digest)
+            _begin(store, settings, resume, reporter)
+            summary, chunks = _score(table, writer, added, store, reporter)
+        store.finish(chunks, writer.join, ends.target)
+    summary.seconds = time.monotonic() - began
+    return summary
+
+
+def _refuse_columns(columns: Sequence[str] | None) -> None:
+    if columns is not None and list(columns) != ["label"]:
+        raise InputError("Plain text holds the label alone. Leave --columns out.")
+
+
+def _score(
+    table: Source, writer: Target, added: AddedColumns, store: PartStore, reporter: Reporter
+) -> tuple[Summary, int]:
+    """Make the parts that are not there yet; return how many there are."""
+    summary, count = Summary(), 0
+    with show_progress(reporter, table.rows_in_all) as update:
+        for number, chunk in enumerate(table.chunks()):
+            known = store.has(number)
+            if not known:
+                store.add(number, writer.part(chunk, added.score(chunk.rows)))
+            summary.count(chunk.rows, resumed=known)
+            update(summary.rows, summary.rows - summary.resumed)
+            count = number + 1
+    return summary, count
+
+
+def _begin(store: PartStore, settings: dict[str, Any], resume: bool, reporter: Reporter) -> None:
+    if store.begun and not resume:
+        reporter.say("Starting anew: what an interrupted run had scored is dropped (no --resume).")
+    store.begin(settings, resume=resume)
+
+
+def _settings(
+    classifier: EmotionClassifier,
+    ends: Ends,
+    text_column: str,
+    names: Sequence[str],
+    digest: str,
+) -> dict[str, Any]:
+    """Return all that the output depends on, by the words of a message."""
+    rule, manifest = classifier.toxicity, classifier.bundle.manifest.model_dump_json()
+    return {
+        "distillora's version": __version__,
+        "the input": digest,
+        "the input's format": ends.source_format,
+        "the text column": text_column,
+        "the output's format": ends.target_format,
+        "the added columns": list(names),
+        "the model": hashlib.sha256(manifest.encode()).hexdigest(),
+        "the precision": classifier.precision,
+        "the toxicity rule": rule.model_dump(mode="json") if rule else None,
+        "the chunks": [CHUNK_ROWS, CHUNK_CHARACTERS],
+    }
+
+
+def _local(source: Path | BinaryIO, store: PartStore) -> Path:
+    """Return the input as a file that can be read twice."""
+    if isinstance(source, Path):
+        if source.is_file():
+            return source
+        with source.open("rb") as pipe:
+            return _local(pipe, store)
+    with store.spool.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    return store.spool
+
+
+@contextmanager
+def _unchanged(path: Path, name: str) -> Iterator[None]:
+    """Refuse a file that something else writes to meanwhile."""
+    before = path.stat()
+    yield
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise DataError(f"{name} was changed while it was read. Run again once it is finished.")
+
+
+@contextmanager
+def _explain_full_disk(ends: Ends) -> Iterator[None]:
+    kept = isinstance(ends.target, Path)
+    place = ends.target if isinstance(ends.target, Path) else Path("the temporary folder")
+    try:
+        with explain_full_disk(place):
+            yield
+    except StorageError as error:
+        advice = "What is scored is kept: free some space and run again with --resume."
+        raise StorageError(
+            f"No space left for {place}. {advice if kept else 'Free some space, run again.'}"
+        ) from error

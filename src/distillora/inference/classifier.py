@@ -1,0 +1,260 @@
+"""Text in, scores out: the one classifier that everything uses. It needs no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Tokenizer
+
+from distillora.errors import BundleError, InputError, IntegrityError
+from distillora.inference.bundle import TOKENIZER, Bundle, Precision
+from distillora.inference.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
+from distillora.probabilities import to_probabilities
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_TOKENIZED_AT_ONCE = 4096
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the classifier says of one text.
+
+    Attributes:
+        scores: label -> probability, the highest first.
+        label: the most probable label.
+        score: its probability.
+        labels: multi-label: those at or above their thresholds, the most probable first, perhaps
+            none; single-label: the label alone.
+        toxicity: probability mass on hostile emotions, in [0, 1]; None if no label tells of it.
+        toxic: whether that reaches the rule's threshold.
+        toxic_by_label: the original study's rule: whether ``label`` is anger, annoyance,
+            disapproval, disgust or sadness.
+        truncated: whether the text was longer than the model reads.
+    """
+
+    scores: dict[str, float]
+    label: str
+    score: float
+    labels: tuple[str, ...]
+    toxicity: float | None
+    toxic: bool | None
+    toxic_by_label: bool | None
+    truncated: bool
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        parts = [f"{self.label} {self.score:.3f}", f"labels: {', '.join(self.labels) or 'none'}"]
+        if self.toxicity is not None:
+            parts.append(f"toxicity {self.toxicity:.3f} ({'' if self.toxic else 'not '}toxic)")
+        return "; ".join(parts + ["truncated"] * self.truncated)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Many texts as arrays.
+
+    Attributes:
+        logits: float32, shape (rows, labels).
+        truncated: shape (rows,).
+    """
+
+    logits: npt.NDArray[np.float32]
+    truncated: npt.NDArray[np.bool_]
+
+
+class EmotionClassifier:
+    """A bundle, ready to score texts.
+
+    Args:
+        bundle: an open bundle.
+        precision: ``int8`` or ``fp32``; by default the fastest that the bundle has.
+        toxicity: another rule than the bundle's.
+        threads: of onnxruntime; by default one for each core.
+
+    Raises:
+        BundleError: the bundle does not have this precision.
+        IntegrityError: a file of it is damaged.
+        InputError: the toxicity rule names a label that the model does not have.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        precision: Precision | None = None,
+        toxicity: ToxicityRule | None = None,
+        threads: int | None = None,
+    ) -> None:
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.labels = manifest.labels
+        self.task = manifest.task
+        self.thresholds = manifest.thresholds and np.array(manifest.thresholds)
+        self.max_length = manifest.max_length
+        self.toxicity = toxicity or manifest.toxicity
+        self._hostile = self.toxicity.columns(self.labels) if self.toxicity else []
+        self.precision, model = bundle.onnx(precision)
+        self._tokenizer = _open_tokenizer(bundle)
+        self._session = _open_session(bundle, model, threads)
+        self._inputs = {value.name for value in self._session.get_inputs()}
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        precision: Precision | None = None,
+        toxicity: ToxicityRule | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Open the bundle in a folder, or the starter model if none is given; see the class."""
+        bundle = Bundle.open(starter_folder() if path is None else Path(path).expanduser())
+        return cls(bundle, precision=precision, toxicity=toxicity, threads=threads)
+
+    def predict(
+        self, texts: str | Sequence[str], *, top_k: int | None = None, batch_size: int = BATCH_SIZE
+    ) -> list[Prediction]:
+        """Score texts, in their order.
+
+        Any string has a result: lone surrogates are read as U+FFFD, control characters as the
+        tokenizer reads them, and a text without words gets what the model says to no words.
+
+        Args:
+            texts: one text or many.
+            top_k: how many labels ``scores`` holds; all by default.
+            batch_size: texts at once; they are sorted by length first.
+
+        Raises:
+            InputError: a text is not a string, or a number is below 1.
+        """
+        if top_k is not None and top_k < 1:
+            raise InputError(f"top_k must be 1 or more, not {top_k}.")
+        scored = self.score([texts] if isinstance(texts, str) else texts, batch_size=batch_size)
+        probabilities = to_probabilities(scored.logits, self.task)
+        toxicity = measure_toxicity(probabilities, self._hostile, self.task)
+        return [
+            self._prediction(row, float(mass), bool(cut), top_k)
+            for row, mass, cut in zip(probabilities, toxicity, scored.truncated, strict=True)
+        ]
+
+    def score(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Scored:
+        """Return the logits of texts as arrays, in their order.
+
+        Raises:
+            InputError: a text is not a string, or ``batch_size`` is below 1.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more, not {batch_size}.")
+        rows, truncated = self._tokenize(texts)
+        logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        order = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(rows), batch_size):
+            batch = order[start : start + batch_size]
+            logits[batch] = self._run([rows[i] for i in batch])
+        return Scored(logits, np.array(truncated, dtype=bool))
+
+    def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(
+                    f"Text {number} is of type {type(text).__name__}, and a string is needed."
+                )
+        rows: list[list[int]] = []
+        truncated: list[bool] = []
+        for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
+            batch = [_SURROGATE.sub("\ufffd", t) for t in texts[start : start + _TOKENIZED_AT_ONCE]]
+            for encoding in self._tokenizer.encode_batch(batch):
+                rows.append(encoding.ids)
+                truncated.append(bool(encoding.overflowing))
+        return rows, truncated
+
+    def _run(self, rows: Sequence[list[int]]) -> npt.NDArray[np.float32]:
+        """Pad on the right to the longest row and run the model."""
+        shape = (len(rows), max(map(len, rows)))
+        ids, mask = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        for i, row in enumerate(rows):
+            ids[i, : len(row)] = row
+            mask[i, : len(row)] = 1
+        outputs = self._session.run(["logits"], {"input_ids": ids, "attention_mask": mask})
+        return np.asarray(outputs[0], dtype=np.float32)
+
+    def _prediction(
+        self, row: npt.NDArray[np.float64], toxicity: float, truncated: bool, top_k: int | None
+    ) -> Prediction:
+        order = np.argsort(-row, kind="stable")
+        best = self.labels[order[0]]
+        if self.thresholds is None:
+            labels: tuple[str, ...] = (best,)
+        else:
+            labels = tuple(self.labels[i] for i in order if row[i] >= self.thresholds[i])
+        rule = self.toxicity
+        return Prediction(
+            scores={self.labels[i]: float(row[i]) for i in order[:top_k]},
+            label=best,
+            score=float(row[order[0]]),
+            labels=labels,
+            toxicity=toxicity if rule else None,
+            toxic=toxicity >= rule.threshold if rule else None,
+            toxic_by_label=best in ORIGINAL_EMOTIONS if rule else None,
+            truncated=truncated,
+        )
+
+
+def starter_folder() -> Path:
+    """Return the folder of the model inside the package.
+
+    Raises:
+        BundleError: this installation is without it.
+    """
+    folder = Path(str(files("distillora.inference"))) / "starter"
+    if not folder.is_dir():
+        raise BundleError(
+            "This installation has no starter model. Install distillora again, make it with "
+            "`make starter`, or give a bundle of your own."
+        )
+    return folder
+
+
+def _open_tokenizer(bundle: Bundle) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_buffer(bundle.read(TOKENIZER))
+    except IntegrityError:
+        raise
+    except Exception as error:  # the library raises no type of its own
+        raise IntegrityError(f"{bundle.folder / TOKENIZER} cannot be read: {error}") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(bundle.manifest.max_length)
+    return tokenizer
+
+
+def _open_session(
+    bundle: Bundle, model: bytes, threads: int | None
+) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or _cores()
+    # texts differ in length: buffers kept for every shape would only pile up
+    options.enable_mem_pattern = False
+    # weights that a model file does not hold itself may not come from elsewhere
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(bundle.folder.resolve())
+    )
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own types are not public
+        raise IntegrityError(f"{bundle.folder}: the model cannot be opened: {error}") from error
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

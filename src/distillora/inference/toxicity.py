@@ -1,0 +1,68 @@
+"""A reading of toxicity from emotions: a heuristic, not a moderation model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from distillora.errors import InputError, did_you_mean
+from distillora.probabilities import Task
+
+ORIGINAL_EMOTIONS = ("anger", "annoyance", "disapproval", "disgust", "sadness")
+"""The original study called a comment toxic if its predicted emotion was one of these."""
+
+HOSTILE_EMOTIONS = ("anger", "annoyance", "disapproval", "disgust")
+"""The same without sadness: to be sad is not to be toxic."""
+
+
+class ToxicityRule(BaseModel):
+    """Toxic is what carries much probability on hostile emotions.
+
+    Attributes:
+        emotions: the labels whose probability counts.
+        threshold: from which toxicity on a text is toxic, in (0, 1).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    emotions: tuple[str, ...] = HOSTILE_EMOTIONS
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    def columns(self, labels: Sequence[str]) -> list[int]:
+        """Return the numbers of the emotions among the labels.
+
+        Raises:
+            InputError: an emotion is no label, or none is given.
+        """
+        if not self.emotions:
+            raise InputError("Toxicity needs at least one emotion.")
+        for emotion in self.emotions:
+            if emotion not in labels:
+                hint = did_you_mean(emotion, labels)
+                raise InputError(f"Toxicity: the model has no label '{emotion}'.{hint}")
+        return [labels.index(emotion) for emotion in dict.fromkeys(self.emotions)]
+
+
+def measure_toxicity(
+    probabilities: npt.NDArray[np.floating], columns: Sequence[int], task: Task
+) -> npt.NDArray[np.float64]:
+    """Return the probability mass on some labels.
+
+    Single-label: the sum, since the labels exclude each other. Multi-label: the probability that
+    at least one of them applies, 1 - prod(1 - p), as if they were independent.
+
+    Args:
+        probabilities: in [0, 1], shape (rows, labels).
+        columns: numbers of the labels.
+
+    Returns:
+        In [0, 1], shape (rows,).
+    """
+    chosen = np.asarray(probabilities, dtype=np.float64)[:, list(columns)]
+    if task == "single_label":
+        return np.asarray(np.clip(chosen.sum(axis=1), 0.0, 1.0))
+    return np.asarray(1.0 - np.prod(1.0 - chosen, axis=1))
