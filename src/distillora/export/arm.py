@@ -1,0 +1,122 @@
+"""A trained arm as a run left it: its model, its results, its validation and test data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distillora.artifacts import ArmLayout, RunLayout, is_sealed
+from distillora.data.corpus import Corpus
+from distillora.data.sources import load_corpus
+from distillora.errors import DataError, IntegrityError, RunFolderError
+from distillora.evaluation.results import ArmResult, Results
+from distillora.models.backbones import load_classifier, load_tokenizer
+from distillora.probabilities import Task
+from distillora.recipe import Recipe, load_recipe, parse_recipe
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """One finished arm of a run.
+
+    Attributes:
+        layout: its paths.
+        run: the paths of the run that it belongs to.
+        results: all of the run; only a finished run has them.
+        result: its own entry.
+    """
+
+    layout: ArmLayout
+    run: RunLayout
+    results: Results
+    result: ArmResult
+
+    @classmethod
+    def open(cls, folder: Path) -> TrainedArm:
+        """Find the run of an arm's folder, ``RUN/arms/ARM/seed-N``.
+
+        Raises:
+            RunFolderError: it is not the folder of a finished arm.
+            IntegrityError: its model is damaged.
+        """
+        layout = ArmLayout(folder.resolve())
+        if not layout.result.is_file() or not layout.model.is_dir():
+            raise RunFolderError(
+                f"{folder} is not a finished arm with its model. Give a folder such as "
+                "runs/RUN/arms/ARM/seed-0 of a finished `distillora compare`."
+            )
+        if not is_sealed(layout.model):
+            raise IntegrityError(f"{layout.model} is damaged; delete {folder} and compare again.")
+        run = RunLayout(layout.root.parents[2])
+        results = Results.load(run.results)
+        result = ArmResult.model_validate_json(layout.result.read_bytes())
+        if result.temperature is None:
+            raise RunFolderError(
+                f"{folder} was judged before there were temperatures. Delete its result.json and "
+                "run the same `distillora compare` again: it is judged anew, not trained anew."
+            )
+        return cls(layout, run, results, result)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe of the run."""
+        return load_recipe(str(self.run.recipe))
+
+    @property
+    def task(self) -> Task:
+        """Single-label or multi-label."""
+        return self.results.data.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names, label 0 first."""
+        return self.results.data.labels
+
+    @property
+    def temperature(self) -> float:
+        """What calibration divides the logits by."""
+        assert self.result.temperature is not None  # see `open`
+        return self.result.temperature
+
+    def load_model(self) -> PreTrainedModel:
+        """Load the trained weights, adapters merged, in float32."""
+        multi_label = self.task == "multi_label"
+        return load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
+
+    def load_tokenizer(self) -> PreTrainedTokenizerFast:
+        """Load the tokenizer that the arm was trained with."""
+        return load_tokenizer(str(self.layout.model))
+
+    def load_data(self, source: Path | None) -> Corpus:
+        """Read the data of the run, from a folder if one is given, and make sure that it is that.
+
+        Raises:
+            DataError: the data cannot be read, or is not what the run used.
+        """
+        recipe = self.recipe
+        if source is not None:
+            data = recipe.data.model_dump(mode="json") | {"source": "folder", "path": str(source)}
+            recipe = parse_recipe(recipe.model_dump(mode="json") | {"data": data}, str(source))
+        corpus = load_corpus(recipe.data)
+        for split, digest in self.results.data.sha256.items():
+            if corpus.splits[split].sha256 != digest:
+                raise DataError(
+                    f"The {split} split of {corpus.source} is not the one that the run used. "
+                    "Give the run's own data with --data."
+                )
+        return corpus
+
+    @cached_property
+    def recorded_logits(self) -> dict[str, npt.NDArray[np.float32]]:
+        """The logits that the run recorded for validation and test, each (rows, labels)."""
+        table: Any = pq.read_table(self.layout.predictions, columns=["split", "logits"])
+        split = np.array(table["split"].to_pylist())
+        logits = np.array(table["logits"].to_pylist(), dtype=np.float32)
+        return {name: logits[split == name] for name in ("validation", "test")}

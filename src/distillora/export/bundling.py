@@ -1,0 +1,284 @@
+"""Export: from a trained arm to a bundle that passed the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distillora import __version__
+from distillora.artifacts import sha256_file, write_atomic, write_folder_atomic
+from distillora.data.corpus import Corpus, Split
+from distillora.errors import ExportError, RunFolderError
+from distillora.evaluation.thresholds import THRESHOLD_SMOOTHING, tune_thresholds
+from distillora.export.arm import TrainedArm
+from distillora.export.card import write_card
+from distillora.export.gate import (
+    Logits,
+    Yardstick,
+    compare_logits,
+    compare_quality,
+    torch_logits,
+)
+from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
+from distillora.export.vocabulary import prune_vocabulary
+from distillora.inference.bundle import (
+    BUNDLE_MANIFEST,
+    ONNX_FILES,
+    Bundle,
+    FileRecord,
+    Manifest,
+    Origin,
+    Precision,
+    Quality,
+)
+from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
+from distillora.models.backbones import output_layer
+from distillora.probabilities import to_probabilities
+from distillora.progress import Reporter
+
+_CHECKED = ("validation", "test")
+# texts by which the int8 model sees how large its activations are
+_SAMPLE = 512
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What an export makes.
+
+    Attributes:
+        int8: add the int8 model.
+        int8_only: leave out the files in fp32; the smallest folder.
+        vocabulary: cut a WordPiece vocabulary down to this many tokens.
+        force: keep an export that does not pass the gate; its card says so.
+    """
+
+    int8: bool = False
+    int8_only: bool = False
+    vocabulary: int | None = None
+    force: bool = False
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """The precisions that the bundle is to have."""
+        return ("fp32", "int8") if self.int8 or self.int8_only else ("fp32",)
+
+
+def export_arm(
+    folder: Path, out: Path, options: ExportOptions, reporter: Reporter, data: Path | None = None
+) -> Manifest:
+    """Make a bundle of a trained arm, and let it stand only if it passes the gate.
+
+    Args:
+        folder: ``RUN/arms/ARM/seed-N`` of a finished run.
+        out: where the bundle goes; a bundle that is there is replaced.
+        data: the folder of the run's data, if it is not where the recipe says.
+
+    Raises:
+        ExportError: the export does not pass, by how much; nothing is left in ``out``.
+        RunFolderError: ``folder`` is no finished arm, or ``out`` holds other files.
+    """
+    _check_target(out)
+    arm = TrainedArm.open(folder)
+    reporter.say(f"  reading the data of {arm.run.root}")
+    corpus = arm.load_data(data)
+    model, tokenizer = arm.load_model(), arm.load_tokenizer()
+    if options.vocabulary is not None:
+        prune_vocabulary(model, tokenizer, corpus.splits["train"].texts, options.vocabulary)
+    fold_temperature(model, arm.temperature)
+    manifests: list[Manifest] = []
+
+    def write(part: Path) -> None:
+        reporter.say("  writing the models")
+        sample = corpus.splits["train"].texts[:_SAMPLE] if "int8" in options.precisions else None
+        _write_models(part, model, tokenizer, arm, sample)
+        rule = tune_toxicity(arm.recorded_logits["validation"], corpus.splits["validation"], arm)
+        draft = _write_manifest(part, arm, model, rule, {})
+        quality, problems = _examine(part, arm, draft, corpus, model, tokenizer, reporter)
+        if problems and not options.force:
+            raise ExportError(
+                f"The export does not pass: {'; '.join(problems)}. "
+                "Nothing was written; --force writes it, and its card says so."
+            )
+        shipped: tuple[Precision, ...] = ("int8",) if options.int8_only else options.precisions
+        write_card(
+            part, arm, draft, quality, problems, shipped=shipped, vocabulary=options.vocabulary
+        )
+        if options.int8_only:
+            _drop_fp32(part)
+        manifests.append(_write_manifest(part, arm, model, rule, quality))
+
+    write_folder_atomic(out, write)
+    return manifests[0]
+
+
+def convert_arm(folder: Path) -> Path:
+    """Put an fp32 bundle of a trained arm beside its model, for comparing arms; no gate.
+
+    Returns:
+        The folder of the bundle, ``RUN/arms/ARM/seed-N/bundle``.
+    """
+    out = folder / "bundle"
+    if (out / BUNDLE_MANIFEST).is_file():
+        return out
+    arm = TrainedArm.open(folder)
+    model, tokenizer = arm.load_model(), arm.load_tokenizer()
+    fold_temperature(model, arm.temperature)
+    rule = toxicity_rule(arm.labels)
+
+    def write(part: Path) -> None:
+        _write_models(part, model, tokenizer, arm, None)
+        (part / "model.safetensors").unlink()
+        _write_manifest(part, arm, model, rule, {})
+
+    write_folder_atomic(out, write)
+    return out
+
+
+def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
+    """Divide the head's last layer by the temperature, so that the logits come out calibrated.
+
+    What loads the weights then needs to know of no temperature.
+    """
+    layer = output_layer(model)
+    with torch.no_grad():
+        layer.weight.div_(temperature)
+        if layer.bias is not None:
+            layer.bias.div_(temperature)
+
+
+def toxicity_rule(labels: tuple[str, ...], threshold: float = 0.5) -> ToxicityRule | None:
+    """Return the rule for a model with these labels; None if none of them is hostile."""
+    emotions = tuple(emotion for emotion in HOSTILE_EMOTIONS if emotion in labels)
+    return ToxicityRule(emotions=emotions, threshold=threshold) if emotions else None
+
+
+def tune_toxicity(logits: Logits, validation: Split, arm: TrainedArm) -> ToxicityRule | None:
+    """Choose the threshold that best finds the texts with a hostile label (F1 on validation).
+
+    Args:
+        logits: of the validation texts, not calibrated, shape (rows, labels).
+        validation: their labels.
+        arm: whose logits they are.
+    """
+    rule = toxicity_rule(arm.labels)
+    if rule is None:
+        return None
+    columns = rule.columns(arm.labels)
+    probabilities = to_probabilities(logits / arm.temperature, arm.task)
+    mass = measure_toxicity(probabilities, columns, arm.task)
+    hostile = validation.multi_hot(len(arm.labels))[:, columns].max(axis=1)
+    tuned = tune_thresholds(mass[:, None], hostile[:, None], smoothing=THRESHOLD_SMOOTHING)
+    return toxicity_rule(arm.labels, float(tuned[0]))
+
+
+def _write_models(
+    part: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    arm: TrainedArm,
+    sample: Sequence[str] | None,
+) -> None:
+    """Write every file of a bundle but card and manifest; int8 if there is a sample of texts."""
+    tokenizer.model_max_length = arm.recipe.data.max_length
+    model.save_pretrained(part)
+    tokenizer.save_pretrained(part)
+    write_onnx(model, part / ONNX_FILES["fp32"])
+    if sample is not None:
+        feeds = make_feeds(tokenizer, sample, arm.recipe.data.max_length)
+        quantize_onnx(part / ONNX_FILES["fp32"], part / ONNX_FILES["int8"], feeds)
+
+
+def _examine(
+    part: Path,
+    arm: TrainedArm,
+    draft: Manifest,
+    corpus: Corpus,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    reporter: Reporter,
+) -> tuple[dict[Precision, dict[str, Quality]], list[str]]:
+    """Measure each precision on validation and test; return that, and what did not pass."""
+    yardstick = Yardstick(arm.task, arm.labels, arm.result.thresholds)
+    recorded = np.asarray(arm.recorded_logits["validation"] / arm.temperature, np.float32)
+    trained = yardstick.measure(recorded, corpus.splits["validation"])
+    quality: dict[Precision, dict[str, Quality]] = {}
+    problems: list[str] = []
+    bundle = Bundle(part, draft)
+    for precision in bundle.precisions[::-1]:
+        classifier = EmotionClassifier(bundle, precision=precision)
+        quality[precision] = {}
+        for name in _CHECKED:
+            split = corpus.splits[name]
+            reporter.say(f"  {precision}: scoring {name}, {len(split):,} texts")
+            logits = classifier.score(split.texts).logits
+            quality[precision][name] = yardstick.measure(logits, split)
+            if precision == "fp32" and name == "validation":
+                truth = torch_logits(model, tokenizer, split, draft.max_length)
+                problems += compare_logits(logits, truth)
+        problems += compare_quality(precision, quality[precision]["validation"], trained)
+    return quality, problems
+
+
+def _write_manifest(
+    part: Path,
+    arm: TrainedArm,
+    model: PreTrainedModel,
+    rule: ToxicityRule | None,
+    quality: dict[Precision, dict[str, Quality]],
+) -> Manifest:
+    config: Any = model.config
+    manifest = Manifest(
+        name=f"{arm.recipe.name} {arm.result.name}",
+        task=arm.task,
+        labels=arm.labels,
+        thresholds=arm.result.thresholds,
+        temperature=arm.temperature,
+        max_length=arm.recipe.data.max_length,
+        toxicity=rule,
+        origin=Origin(
+            recipe=arm.recipe.name,
+            arm=arm.result.name,
+            seed=arm.result.seed,
+            commit=arm.results.environment.commit,
+            distillora=__version__,
+            data=arm.results.data.sha256,
+            weights_sha256=arm.result.weights_sha256,
+            layers=config.num_hidden_layers,
+            parameters=sum(p.numel() for p in model.parameters()),
+            vocabulary=config.vocab_size,
+        ),
+        quality=quality,
+        files={
+            path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
+            for path in sorted(part.iterdir())
+            if path.name != BUNDLE_MANIFEST
+        },
+    )
+    write_atomic(part / BUNDLE_MANIFEST, manifest.model_dump_json(indent=1))
+    return manifest
+
+
+def _drop_fp32(part: Path) -> None:
+    for name in (ONNX_FILES["fp32"], "model.safetensors"):
+        (part / name).unlink()
+
+
+def _check_target(out: Path) -> None:
+    """Refuse to replace a folder that is not a bundle.
+
+    Raises:
+        RunFolderError: it holds other files.
+    """
+    if out.is_file() or (
+        out.is_dir() and any(out.iterdir()) and not (out / BUNDLE_MANIFEST).is_file()
+    ):
+        raise RunFolderError(
+            f"{out} holds other files and no bundle. Give an empty folder as --out."
+        )

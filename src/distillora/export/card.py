@@ -1,0 +1,102 @@
+"""The model card: where the model comes from, how good it is, what it cannot do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from huggingface_hub import EvalResult, ModelCardData
+
+from distillora.artifacts import write_atomic
+from distillora.evaluation.results import SplitMetrics
+from distillora.export.arm import TrainedArm
+from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
+from distillora.recipe import GOEMOTIONS_ID
+
+_METRICS = {"accuracy": "accuracy", "f1_macro": "f1", "f1_weighted": "f1"}
+
+
+def write_card(
+    part: Path,
+    arm: TrainedArm,
+    manifest: Manifest,
+    quality: dict[Precision, dict[str, Quality]],
+    problems: list[str],
+    *,
+    shipped: tuple[Precision, ...],
+    vocabulary: int | None,
+) -> None:
+    """Write ``README.md`` with the Hub's metadata.
+
+    Args:
+        part: the folder of the bundle.
+        arm: what was exported.
+        manifest: of the bundle.
+        quality: what each precision was measured to reach.
+        problems: what did not pass the gate, if it was forced.
+        shipped: the precisions that the bundle holds.
+        vocabulary: to how many tokens the vocabulary was cut, if it was.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("distillora.export"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # it is Markdown
+    )
+    sizes = {p: (part / ONNX_FILES[p]).stat().st_size / 1e6 for p in shipped}
+    text = environment.get_template("card.md.j2").render(
+        metadata=_metadata(arm, quality[shipped[-1]]["test"]).to_yaml(),
+        arm=arm.result,
+        run=arm.results,
+        manifest=manifest,
+        quality=quality,
+        trained=_trained(arm.result.metrics.test),
+        problems=problems,
+        sizes=sizes,
+        cut=vocabulary,
+    )
+    write_atomic(part / "README.md", text)
+
+
+def _trained(test: SplitMetrics) -> dict[str, float | None]:
+    """Return the figures of the arm as the run judged it in PyTorch."""
+    measured = test.tuned or test
+    return {
+        "accuracy": measured.accuracy,
+        "f1_macro": measured.f1_macro,
+        "f1_weighted": measured.f1_weighted,
+        "calibration_error": test.calibration_error,
+    }
+
+
+def _metadata(arm: TrainedArm, test: Quality) -> ModelCardData:
+    """Return the YAML that the Hub reads, with the test figures of what ships."""
+    data = arm.recipe.data
+    dataset = data.hub_id if arm.results.data.source != "the bundled sample" else "sample"
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Text Classification",
+            dataset_type=dataset,
+            dataset_name="GoEmotions" if dataset == GOEMOTIONS_ID else dataset,
+            dataset_split="test",
+            metric_type=kind,
+            metric_name=metric,
+            metric_value=round(getattr(test, metric), 4),
+        )
+        for metric, kind in _METRICS.items()
+    ]
+    options: dict[str, Any] = {
+        "language": "en",
+        "license": "apache-2.0",
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["emotion", "distillora", "onnx"],
+        "datasets": [dataset] if dataset == GOEMOTIONS_ID else None,
+        "model_name": f"{arm.recipe.name}-{arm.result.name}",
+        "eval_results": results,
+    }
+    return ModelCardData(**options)

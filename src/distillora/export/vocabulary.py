@@ -1,0 +1,106 @@
+"""A smaller vocabulary: the tokens that the data never needs leave the embedding table.
+
+In a small model the table is half of the weights, and most of it is never looked up.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from distillora.errors import ModelError
+
+
+def prune_vocabulary(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], size: int
+) -> None:
+    """Cut a WordPiece vocabulary down to ``size`` tokens, in the model and in the tokenizer.
+
+    Texts that the remaining tokens can spell as before keep their logits to the last bit. A word
+    whose token is gone is spelt with shorter ones.
+
+    Raises:
+        ModelError: the tokenizer is not WordPiece, or ``size`` is less than the texts need.
+    """
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    if state["model"]["type"] != "WordPiece":
+        raise ModelError(
+            f"A vocabulary of type {state['model']['type']} cannot be cut, only WordPiece can. "
+            "Leave out --vocabulary."
+        )
+    vocabulary: dict[str, int] = state["model"]["vocab"]
+    if size >= len(vocabulary):
+        return
+    kept = choose_tokens(tokenizer, texts, size)
+    _shrink_model(model, kept)
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(_renumber(state, kept)))
+
+
+def choose_tokens(
+    tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], size: int
+) -> tuple[int, ...]:
+    """Return the numbers of the tokens to keep, in ascending order.
+
+    First come the special tokens and those that occur in the texts, then single characters, so
+    that every word can still be spelt, then the others in the order of the vocabulary, which
+    WordPiece sorts by frequency. A token that has a character which the texts never use is last.
+
+    Raises:
+        ModelError: ``size`` is less than the first group.
+    """
+    backend = tokenizer.backend_tokenizer
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    special = {*tokenizer.all_special_tokens}
+    used: set[int] = set()
+    characters: set[str] = set()
+    for encoding in backend.encode_batch(list(texts)):
+        used.update(encoding.ids)
+        characters.update(*encoding.tokens)
+
+    def rank(item: tuple[str, int]) -> tuple[bool, bool, bool, int]:
+        token, number = item
+        plain = token.removeprefix("##")
+        placeholder = plain.startswith("[") and plain.endswith("]") and len(plain) > 2
+        foreign = placeholder or not characters.issuperset(plain)
+        return token not in special and number not in used, foreign, len(plain) > 1, number
+
+    ranked = sorted(vocabulary.items(), key=rank)
+    needed = sum(not rank(item)[0] for item in ranked)
+    if size < needed:
+        raise ModelError(f"The training texts need {needed:,} tokens, more than {size:,}.")
+    return tuple(sorted(number for _, number in ranked[:size]))
+
+
+def _shrink_model(model: PreTrainedModel, kept: Sequence[int]) -> None:
+    table: Any = model.get_input_embeddings()
+    config: Any = model.config
+    padding = None if config.pad_token_id is None else kept.index(config.pad_token_id)
+    smaller = torch.nn.Embedding(len(kept), table.embedding_dim, padding_idx=padding)
+    with torch.no_grad():
+        smaller.weight.copy_(table.weight[list(kept)])
+    model.set_input_embeddings(smaller)
+    config.vocab_size, config.pad_token_id = len(kept), padding
+
+
+def _renumber(state: dict[str, Any], kept: Sequence[int]) -> dict[str, Any]:
+    """Return the state of a tokenizer in which token ``kept[i]`` has number ``i``."""
+    state = copy.deepcopy(state)
+    new = {old: number for number, old in enumerate(kept)}
+    vocabulary: dict[str, int] = state["model"]["vocab"]
+    state["model"]["vocab"] = {t: new[n] for t, n in vocabulary.items() if n in new}
+    for token in state["added_tokens"]:
+        token["id"] = new[token["id"]]
+    processor = state.get("post_processor") or {}
+    for token in processor.get("special_tokens", {}).values():
+        token["ids"] = [new[number] for number in token["ids"]]
+    for side in ("cls", "sep"):
+        if side in processor:
+            name, number = processor[side]
+            processor[side] = [name, new[number]]
+    return state
