@@ -1,0 +1,68 @@
+"""The page: what stands around the tabs, and which tab is open. Streamlit runs this file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from distillora.app import palette, sidebar, words
+from distillora.app.models import find_choices, open_classifier
+from distillora.app.settings import Options
+from distillora.app.state import View
+from distillora.app.tabs import batch, compare, distribution, errors, predict, report
+from distillora.errors import DistilloraError
+
+TABS = {
+    "Predict": predict.show,
+    "Distribution": distribution.show,
+    "Errors": errors.show,
+    "Compare": compare.show,
+    "Batch": batch.show,
+    "Report": report.show,
+}
+
+
+def show(options: Options) -> None:
+    """Draw the page."""
+    st.set_page_config(
+        page_title="distillora: emotions in a text",
+        page_icon=Path(__file__).with_name("icon.svg"),
+        layout="wide",
+        menu_items={"about": f"**distillora** {words.TAGLINE}"},
+    )
+    st.html(Path(__file__).with_name("style.css"))
+    st.html(palette.chart_css())
+    st.title("distillora", anchor=False)
+    st.caption(f"{words.TAGLINE} {words.SHORT_LIMIT}")
+    try:
+        _show_tabs(_choose(options))
+    except DistilloraError as error:
+        st.error(str(error), icon=":material/error:")
+    with st.expander("What this app cannot do", icon=":material/info:"):
+        st.markdown(words.LIMITS)
+        st.caption(words.PRIVACY)
+
+
+def _choose(options: Options) -> View:
+    choices = find_choices(options)
+    choice = sidebar.choose_model(choices)
+    classifier = open_classifier(choice)
+    examples, draw = sidebar.choose_examples()
+    rule = sidebar.choose_rule(classifier)
+    return View(options, tuple(choices), choice, classifier, rule, examples, draw)
+
+
+def _show_tabs(view: View) -> None:
+    for tab, draw_tab in zip(
+        st.tabs(list(TABS), key="tab", bind="query-params"), TABS.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                draw_tab(view)
+    sidebar.show_link()
+
+
+if __name__ == "__main__":
+    show(Options.parse(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""Texts with true labels: drawn at random from a data set, scored once."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from distillora.app.models import Choice, open_classifier
+from distillora.data.corpus import Corpus
+from distillora.data.sources import read_corpus
+from distillora.inference.classifier import Prediction
+from distillora.recipe import Data
+
+ENOUGH = 200
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Which texts to draw: from where (None: the bundled sample), how many, and the draw's number.
+
+    The same drawing always holds the same texts.
+    """
+
+    folder: Path | None
+    size: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text, the labels that people gave it, and what the model says."""
+
+    text: str
+    truth: tuple[str, ...]
+    prediction: Prediction
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the most probable label is any of the true ones."""
+        return self.prediction.label in self.truth
+
+
+@st.cache_resource(show_spinner="Reading the data …", max_entries=2)
+def open_corpus(folder: Path | None) -> Corpus:
+    """Read the data once for all visitors.
+
+    Raises:
+        DataError: a file, a row or a label that cannot be read.
+    """
+    if folder is None:
+        return read_corpus(Data(source="sample"))
+    return read_corpus(Data(source="folder", path=folder))
+
+
+def splits_to_draw_from(corpus: Corpus) -> tuple[str, ...]:
+    """Return ``test``, and ``validation`` too where test alone is small; never ``train``."""
+    return ("test",) if len(corpus.splits["test"]) >= ENOUGH else ("test", "validation")
+
+
+def draw_texts(drawing: Drawing) -> list[tuple[str, tuple[str, ...]]]:
+    """Return random texts with the names of their labels; fewer if the data has fewer."""
+    corpus = open_corpus(drawing.folder)
+    pool = [
+        (text, tuple(corpus.label_names[i] for i in labels))
+        for name in splits_to_draw_from(corpus)
+        for text, labels in zip(corpus.splits[name].texts, corpus.splits[name].labels, strict=True)
+    ]
+    return random.Random(drawing.number).sample(pool, min(drawing.size, len(pool)))
+
+
+@st.cache_data(show_spinner="Reading the texts …", max_entries=24)
+def score_drawing(choice: Choice, drawing: Drawing) -> list[Example]:
+    """Let a model read a drawing."""
+    drawn = draw_texts(drawing)
+    predictions = open_classifier(choice).predict([text for text, _ in drawn])
+    return [
+        Example(text, truth, prediction)
+        for (text, truth), prediction in zip(drawn, predictions, strict=True)
+    ]
+
+
+def describe_source(folder: Path | None) -> str:
+    """Say where examples come from, in a sentence."""
+    corpus = open_corpus(folder)
+    splits = " and ".join(splits_to_draw_from(corpus))
+    if folder is None:
+        return (
+            f"Texts of the sample that comes with distillora ({splits}): short texts written in "
+            "the manner of GoEmotions' comments. They show how the app works; how good a model "
+            "is, only real data can tell (start the app with `--data FOLDER`)."
+        )
+    return f"Comments of the data folder “{folder.name}” ({splits})."

@@ -1,0 +1,1 @@
+"""One module for each tab of the app; each has a ``show`` that takes the view."""

@@ -1,0 +1,125 @@
+"""Batch: a file of texts in, the same file with predictions out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from distillora.app.scoring import (
+    FORMATS,
+    MIME,
+    Scored,
+    WatchedClassifier,
+    format_of,
+    preview,
+    score_upload,
+)
+from distillora.app.settings import MAX_UPLOAD_MB
+from distillora.app.state import View
+from distillora.inference.bulk import DEFAULT_COLUMNS, Format
+
+TARGETS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
+_USUAL_COLUMNS = ("text", "comment", "body")
+
+
+def show(view: View) -> None:
+    """Draw the tab."""
+    st.header("Score a file", anchor=False)
+    upload = st.file_uploader(
+        f"A CSV, Parquet or JSON Lines file of up to {MAX_UPLOAD_MB} MB",
+        type=list(FORMATS),
+        key="upload",
+        max_upload_size=MAX_UPLOAD_MB,
+        help="Also TSV. UTF-8, with a header; JSON Lines: an object with the text a line.",
+    )
+    if upload is None:
+        st.info(
+            "Each row comes back as it was, with the columns "
+            f"{', '.join(f'`{name}`' for name in DEFAULT_COLUMNS)} and `error` added. For larger "
+            "files use `distillora predict` on the command line.",
+            icon=":material/upload_file:",
+        )
+        return
+    content = upload.getvalue()
+    kind = format_of(upload.name)
+    table = preview(content, kind, upload.name)
+    column, target, prefix, all_scores = _choose(list(table.columns), kind)
+    st.markdown(f"**First rows** of {upload.name}")
+    st.dataframe(table.astype(str), hide_index=True, alt=f"First rows of {upload.name}")
+    settings = (view.choice, view.rule, column, target, prefix, all_scores)
+    ticket = hashlib.sha256(repr(settings).encode() + content).hexdigest()
+    if st.button("Score the file", type="primary", icon=":material/play_arrow:"):
+        bar = st.progress(0.0, "Reading the file …")
+
+        def tell(done: int) -> None:
+            bar.progress(min(1.0, done / max(1, rows)), f"{done:,} texts read")
+
+        rows = _count_rows(content, kind)
+        watched = WatchedClassifier(view.classifier, view.rule, tell)
+        st.session_state["scored"] = None
+        scored = score_upload(
+            watched, content, upload.name, column, target, prefix=prefix, all_scores=all_scores
+        )
+        bar.empty()
+        st.session_state["scored"] = (ticket, scored)
+    made: tuple[str, Scored] | None = st.session_state.get("scored")
+    if made and made[0] == ticket:
+        _show_result(made[1])
+    elif made:
+        st.caption("The file or a setting has changed since it was scored: score it again.")
+
+
+def _choose(columns: Sequence[str], kind: Format) -> tuple[str, Format, str, bool]:
+    usual = next((i for i, name in enumerate(columns) if name in _USUAL_COLUMNS), 0)
+    left, right = st.columns(2)
+    column = left.selectbox("Text column", columns, usual, key="column")
+    target = right.selectbox(
+        "Download as",
+        TARGETS,
+        TARGETS.index(kind) if kind in TARGETS else 0,
+        key="target",
+        format_func={"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}.__getitem__,
+    )
+    with st.expander("More settings"):
+        prefix = st.text_input("Prefix of the added columns", key="prefix", max_chars=40)
+        all_scores = st.checkbox("The probability of every label too", key="all_scores")
+    return column, target, prefix or "", all_scores
+
+
+def _count_rows(content: bytes, kind: Format) -> int:
+    """Return about how many rows the file has, for the progress bar."""
+    if kind == "parquet":
+        import io
+
+        import pyarrow.parquet as pq
+
+        return int(pq.ParquetFile(io.BytesIO(content)).metadata.num_rows)
+    return content.count(b"\n")
+
+
+def _show_result(scored: Scored) -> None:
+    summary = scored.summary
+    st.success(
+        f"{summary.rows:,} rows in {summary.seconds:.1f} s"
+        + (f", {summary.failed:,} of them without a score" if summary.failed else ""),
+        icon=":material/check_circle:",
+    )
+    if summary.first_failures:
+        st.caption("Not scored: " + "; ".join(f"{w}: {e}" for w, e in summary.first_failures))
+    st.download_button(
+        f"Download {scored.name}",
+        scored.content,
+        scored.name,
+        MIME[scored.format],
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.dataframe(_head(scored), hide_index=True, alt="First rows of the scored file")
+
+
+def _head(scored: Scored) -> pd.DataFrame:
+    return preview(scored.content, scored.format, scored.name).astype(str)
