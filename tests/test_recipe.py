@@ -123,6 +123,23 @@ def test_an_untrained_teacher_is_let_pass_when_the_recipe_says_so() -> None:
     assert parse_recipe(values).arms["odd"].teachers == ("teacher",)
 
 
+def test_a_recipe_that_was_written_out_reads_the_same() -> None:
+    values = changed("arms.teacher", {"init": {"classifier": "x"}, "tuning": {"method": "none"}})
+    recipe = parse_recipe(values)
+    assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+def test_several_arms_may_teach_one_student() -> None:
+    values = changed("arms.odd.objective.teacher", ["teacher", "tutor"])
+    values["arms"]["tutor"] = values["arms"]["teacher"]
+    recipe = parse_recipe(values)
+    assert recipe.arms["odd"].teachers == ("teacher", "tutor")
+    assert recipe.arm_order().index("odd") == 2
+    values["arms"]["odd"]["objective"]["hidden_cosine"] = 0.5
+    with pytest.raises(RecipeError, match="hidden_cosine learns from one teacher"):
+        parse_recipe(values)
+
+
 def test_a_ready_classifier_counts_as_a_trained_teacher() -> None:
     values = changed("arms.teacher", {"init": {"classifier": "x"}, "tuning": {"method": "none"}})
     assert parse_recipe(values).arms["odd"].teachers == ("teacher",)

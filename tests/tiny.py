@@ -165,26 +165,20 @@ def tiny_recipe_values(backbone: Path, data: Path) -> dict[str, Any]:
     }
 
 
-def save_tiny_bundle(
-    folder: Path, task: Task = "multi_label", labels: tuple[str, ...] = LABELS, seed: int = 0
-) -> Path:
+def save_tiny_bundle(folder: Path) -> Path:
     """Write a bundle of a tiny untrained BERT in fp32 and int8, with every part of a real one."""
     from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
 
-    names = dict(enumerate(labels))
     # large weights: an untrained model with small ones says nearly the same to everything
-    size = {"num_hidden_layers": 2, "initializer_range": 0.5}
-    model = tiny_model("bert", seed, id2label=names, **size)
-    folder.mkdir(parents=True, exist_ok=True)
-    model.config.problem_type = f"{task}_classification"
-    model.config.label2id = {label: i for i, label in names.items()}
+    model = tiny_model("bert", num_hidden_layers=2, initializer_range=0.5)
+    model.config.problem_type = "multi_label_classification"
     model.save_pretrained(folder)
     tokenizer = tiny_tokenizer()
     tokenizer.save_pretrained(folder)
     write_onnx(model, folder / "model.onnx")
     feeds = make_feeds(tokenizer, [f"w{i} w{i + 1}" for i in range(5, 100)], 128)
     quantize_onnx(folder / "model.onnx", folder / "model-int8.onnx", feeds)
-    write_tiny_manifest(folder, task, labels)
+    write_tiny_manifest(folder, "multi_label", LABELS)
     return folder
 
 

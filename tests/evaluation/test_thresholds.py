@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import f1_score
 
 from distillora.evaluation.thresholds import tune_thresholds
@@ -70,3 +71,40 @@ def test_neighbouring_floats_are_still_cut_apart():
 def test_what_does_not_fit_is_refused(scores, truth, message):
     with pytest.raises(ValueError, match=message):
         tune_thresholds(scores, truth)
+
+
+def log_odds(p):
+    return np.log(p / (1 - p))
+
+
+def test_a_smoothed_threshold_stands_on_the_hill_and_not_on_a_lucky_row():
+    random = np.random.default_rng(5)
+    drawn = np.concatenate([random.normal(-1, 1, 400), random.normal(1, 1, 400)])
+    scores = 1 / (1 + np.exp(-drawn))
+    truth = np.repeat([0, 1], 400)
+    smooth = tune_thresholds(scores[:, None], truth[:, None], smoothing=0.4)[0]
+    # the densities' own optimum, where F1 is largest in the limit of many rows
+    grid = np.linspace(-3, 3, 6001)
+    hits, predicted = norm.sf(grid, 1), norm.sf(grid, 1) + norm.sf(grid, -1)
+    best = grid[(2 * hits / (predicted + 1)).argmax()]
+    assert log_odds(smooth) == pytest.approx(best, abs=0.25)
+
+
+def test_smoothing_moves_less_than_the_exact_search_when_the_rows_change():
+    def spread(smoothing):
+        cuts = []
+        for seed in range(40):
+            random = np.random.default_rng(seed)
+            truth = np.arange(500) < 15  # a rare label
+            scores = 1 / (1 + np.exp(-random.normal(np.where(truth, 1, -2), 1)))
+            cuts.append(tune_thresholds(scores[:, None], truth[:, None], smoothing=smoothing)[0])
+        return np.std(log_odds(np.array(cuts)))
+
+    assert spread(0.4) < 0.9 * spread(0.0)
+
+
+def test_a_smoothed_threshold_without_positives_or_with_scores_at_the_edge_is_defined():
+    scores = np.array([[0.0, 0.3], [1.0, 0.2], [0.4, 0.1]])
+    thresholds = tune_thresholds(scores, [[0, 0], [1, 0], [0, 0]], default=0.4, smoothing=0.4)
+    assert 0 < thresholds[0] <= 1
+    assert thresholds[1] == pytest.approx(0.4)

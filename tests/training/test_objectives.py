@@ -14,6 +14,7 @@ from scipy.stats import entropy
 from distillora.training.objectives import (
     Objective,
     hidden_cosine,
+    label_bias,
     label_loss,
     logits_mse,
     sigmoid_kl,
@@ -225,3 +226,17 @@ def test_gradients_are_those_of_finite_differences(teacher: torch.Tensor) -> Non
         )
 
     assert torch.autograd.gradcheck(total, (logits,))
+
+
+def test_the_bias_alone_predicts_how_often_each_label_occurs() -> None:
+    random = np.random.default_rng(0)
+    multi_hot = (random.random((4000, 3)) < [0.5, 0.1, 0.01]).astype(np.float32)
+    np.testing.assert_allclose(expit(label_bias(multi_hot, 3)), multi_hot.mean(0), atol=2e-4)
+    classes = random.choice(4, p=[0.6, 0.3, 0.1, 0.0], size=4000)
+    shares = np.bincount(classes, minlength=4) / 4000
+    np.testing.assert_allclose(softmax(label_bias(classes, 4)), shares, atol=3e-4)
+
+
+def test_a_label_that_no_row_or_every_row_has_keeps_a_finite_bias() -> None:
+    bias = label_bias(np.array([[0, 1], [0, 1]], dtype=np.float32), 2)
+    assert bias == pytest.approx([math.log(0.5 / 2.5), math.log(2.5 / 0.5)])

@@ -11,7 +11,13 @@ import pytest
 import torch
 
 from distillora.errors import IntegrityError
-from distillora.training.teacher_cache import TeacherKey, compute_outputs, load_outputs
+from distillora.training.teacher_cache import (
+    TeacherKey,
+    TeacherOutputs,
+    compute_outputs,
+    load_outputs,
+    mean_outputs,
+)
 from tiny import ARCHITECTURES, tiny_model, tiny_tokens
 
 KEY = TeacherKey("weights", "rows", "tokenizer", max_length=32, precision="fp32", hidden=True)
@@ -134,3 +140,14 @@ def test_outputs_over_other_rows_are_refused(tmp_path: Path) -> None:
         load_outputs(folder, KEY, tiny_tokens(rows=149))
     with pytest.raises(IntegrityError, match="other rows"):
         load_outputs(folder, KEY, tiny_tokens(rows=150, seed=1))
+
+
+def test_several_teachers_teach_the_mean_of_their_logits() -> None:
+    first = TeacherOutputs(np.array([[1.0, 3.0]], np.float32), np.ones((4, 2), np.float16), 2.0)
+    second = TeacherOutputs(np.array([[3.0, -1.0]], np.float32), None, 5.0)
+    both = mean_outputs([first, second])
+    assert both is not None
+    assert both.logits.tolist() == [[2.0, 1.0]] and both.logits.dtype == np.float32
+    assert both.hidden is None and both.seconds == 7.0
+    assert mean_outputs([first]) is first
+    assert mean_outputs([]) is None
