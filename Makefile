@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quick format types layers clean
+.PHONY: demo test quick format types layers starter clean
 
 demo: $(INSTALLED) ## the whole comparison on the bundled sample, offline
 	$(BIN)/distillora compare --recipe quickstart --out runs/quickstart
@@ -33,6 +33,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
+
+DATA ?= data/goemotions
+STARTER := src/distillora/inference/starter
+starter: $(INSTALLED) ## the model inside the package, from GoEmotions in DATA: hours on two cores
+	$(BIN)/distillora compare --recipe starter --data $(DATA) --out runs/starter
+	$(BIN)/distillora export runs/starter/arms/student/seed-0 --out $(STARTER) --int8-only --vocabulary 19500
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -29,15 +29,15 @@ def peak_mebibytes(bundle: Path, source: Path, target: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("target", ["csv", "parquet"])
-def test_three_times_the_rows_need_no_more_memory(
+def test_four_times_the_rows_need_no_more_memory(
     tmp_path: Path, tiny_bundle: Path, target: str
 ) -> None:
     peaks = []
-    for rows in (8_000, 24_000):
+    for rows in (4_000, 16_000):
         source = tmp_path / f"{rows}.csv"
         with source.open("w") as stream:
             stream.write("id,body,note\n")
-            stream.writelines(f"{i},w5 w{i % 200} w7,{f'{i} ' * 1000}\n" for i in range(rows))
+            stream.writelines(f"{i},w5 w{i % 200} w7,{f'{i} ' * 3000}\n" for i in range(rows))
         peaks.append(peak_mebibytes(tiny_bundle, source, tmp_path / f"out-{rows}.{target}"))
-    # the larger file has 130 MB, 90 MB more than the smaller
-    assert peaks[1] - peaks[0] < 45, peaks
+    # the larger file has 270 MB, 210 MB more than the smaller; allocators differ by tens
+    assert peaks[1] - peaks[0] < 100, peaks
