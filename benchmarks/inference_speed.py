@@ -166,9 +166,7 @@ def main() -> None:
     options = parser.parse_args()
 
     logging.set_verbosity_error()
-    source = {"source": "folder", "path": options.data}
-    source = {"source": "sample"} if options.data == "sample" else source
-    texts = read_corpus(Data.model_validate(source)).splits["test"].texts[: options.texts]
+    texts = read_corpus(Data().moved(options.data)).splits["test"].texts[: options.texts]
     figures: dict[str, Any] = {}
 
     def measure_all(bundles: dict[str, Path]) -> None:

@@ -74,8 +74,7 @@ class PaddedTexts(Dataset[dict[str, Any]]):
 
 def load_texts(data: str, texts: int) -> tuple[Split, Split, tuple[str, ...]]:
     """Return the first training texts, a few validation texts, and the names of the labels."""
-    source = {"source": "sample"} if data == "sample" else {"source": "folder", "path": data}
-    corpus = read_corpus(Data.model_validate(source))
+    corpus = read_corpus(Data().moved(data))
     few = corpus.splits["validation"].take(list(range(64)))
     return corpus.splits["train"].take(list(range(texts))), few, corpus.label_names
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from distillora.errors import RecipeError
-from distillora.recipe import LoraTuning, bundled_recipes, load_recipe, parse_recipe
+from distillora.recipe import Data, LoraTuning, bundled_recipes, load_recipe, parse_recipe
 
 TEACHER: dict[str, Any] = {"init": {"backbone": "bundled"}}
 VALID: dict[str, Any] = {
@@ -127,6 +127,13 @@ def test_a_recipe_that_was_written_out_reads_the_same() -> None:
     values = changed("arms.teacher", {"init": {"classifier": "x"}, "tuning": {"method": "none"}})
     recipe = parse_recipe(values)
     assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+def test_data_can_be_read_from_another_place_with_everything_else_as_it_was() -> None:
+    data = Data(taxonomy="ekman", limit=5)
+    folder = data.moved("path/to/data")
+    assert (folder.source, folder.path) == ("folder", Path("path/to/data"))
+    assert folder.moved("sample").moved("hub") == data
 
 
 def test_several_arms_may_teach_one_student() -> None:

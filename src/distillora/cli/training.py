@@ -114,10 +114,7 @@ def _choose(recipe: str, source: str | None, overrides: list[str], seeds: int | 
     chosen = load_recipe(recipe, overrides)
     changes: dict[str, Any] = {}
     if source is not None:
-        values = chosen.data.model_dump(mode="json")
-        folder = source not in ("hub", "sample")
-        values |= {"source": "folder" if folder else source, "path": source if folder else None}
-        changes["data"] = values
+        changes["data"] = chosen.data.moved(source).model_dump(mode="json")
     if seeds is not None:
         changes["seeds"] = list(range(seeds))
     if not changes:

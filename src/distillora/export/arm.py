@@ -19,7 +19,7 @@ from distillora.errors import DataError, IntegrityError, RunFolderError
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import load_classifier, load_tokenizer
 from distillora.probabilities import Task
-from distillora.recipe import Recipe, load_recipe, parse_recipe
+from distillora.recipe import Recipe, load_recipe
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,8 @@ class TrainedArm:
         Raises:
             DataError: the data cannot be read, or is not what the run used.
         """
-        recipe = self.recipe
-        if source is not None:
-            data = recipe.data.model_dump(mode="json") | {"source": "folder", "path": str(source)}
-            recipe = parse_recipe(recipe.model_dump(mode="json") | {"data": data}, str(source))
-        corpus = load_corpus(recipe.data)
+        data = self.recipe.data
+        corpus = load_corpus(data if source is None else data.moved(str(source)))
         for split, digest in self.results.data.sha256.items():
             if corpus.splits[split].sha256 != digest:
                 raise DataError(

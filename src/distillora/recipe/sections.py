@@ -67,6 +67,12 @@ class Data(Section):
             raise ValueError(f"path is for source 'folder', and source is '{self.source}'")
         return self
 
+    def moved(self, place: str) -> Self:
+        """Return the same, read from another place: ``hub``, ``sample`` or a folder."""
+        source = place if place in ("hub", "sample") else "folder"
+        path = place if source == "folder" else None
+        return self.model_validate(self.model_dump() | {"source": source, "path": path})
+
 
 class Init(Section):
     """What an arm starts from: exactly one of ``backbone``, ``classifier``, ``arm``.
