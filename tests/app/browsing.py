@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
+import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 TABS = ("Predict", "Distribution", "Errors", "Compare", "Batch", "Report")
@@ -65,9 +67,12 @@ def serve(folder: Path, *words: object) -> Iterator[Served]:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Start the system's Chromium without a window."""
+    """Start the system's Chromium without a window; without one, skip (see `.ci/run`)."""
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    assert program, f"These tests need a browser: install Chromium (one of {', '.join(_BROWSERS)})."
+    if program is None:
+        why = f"no browser: install Chromium (one of {', '.join(_BROWSERS)})"
+        assert "DISTILLORA_NEEDS_BROWSER" not in os.environ, why
+        pytest.skip(why)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
