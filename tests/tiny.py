@@ -182,34 +182,29 @@ def save_tiny_bundle(folder: Path) -> Path:
     return folder
 
 
-def write_tiny_manifest(folder: Path, task: Task, labels: tuple[str, ...]) -> None:
+def write_tiny_manifest(folder: Path, task: Task, labels: tuple[str, ...], **changes: Any) -> None:
     """Write the manifest of a tiny bundle for the files that are there."""
     emotions = tuple(label for label in HOSTILE_EMOTIONS if label in labels)
-    files = [path for path in folder.iterdir() if path.name != BUNDLE_MANIFEST]
-    manifest = Manifest(
-        name="tiny",
-        task=task,
-        labels=labels,
-        thresholds=(0.5,) * len(labels) if task == "multi_label" else None,
-        temperature=1.0,
-        max_length=128,
-        toxicity=ToxicityRule(emotions=emotions) if emotions else None,
-        origin=Origin(
-            recipe="tiny",
-            arm="tiny",
-            seed=0,
-            commit=None,
-            distillora="0",
-            data={},
-            weights_sha256="",
-            layers=2,
-            parameters=5000,
-            vocabulary=VOCAB,
-        ),
-        quality={},
-        files={
-            path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
-            for path in files
-        },
+    origin = Origin(
+        **{"recipe": "tiny", "arm": "tiny", "seed": 0, "commit": None, "distillora": "0"},
+        **{"data": {}, "weights_sha256": "", "layers": 2, "parameters": 5000},
+        vocabulary=VOCAB,
     )
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "task": task,
+        "labels": labels,
+        "thresholds": (0.5,) * len(labels) if task == "multi_label" else None,
+        "temperature": 1.0,
+        "max_length": 128,
+        "toxicity": ToxicityRule(emotions=emotions) if emotions else None,
+        "origin": origin,
+        "quality": {},
+        "files": {
+            path.name: FileRecord(bytes=path.stat().st_size, sha256=sha256_file(path))
+            for path in folder.iterdir()
+            if path.name != BUNDLE_MANIFEST
+        },
+    }
+    manifest = Manifest(**values | changes)
     (folder / BUNDLE_MANIFEST).write_text(manifest.model_dump_json())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from distillora.inference.bundle import FileRecord, Manifest, Origin
-from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule
 from distillora.probabilities import Task
+from tiny import write_tiny_manifest
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 BIAS = -2.0
@@ -37,30 +35,9 @@ def save_bag(
     _tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
     for file in files:
         onnx.save(_model(table), folder / file)
-    hostile = tuple(label for label in HOSTILE_EMOTIONS if label in labels)
-    manifest = Manifest(
-        name=name,
-        task=task,
-        labels=labels,
-        thresholds=(0.4,) * len(labels) if task == "multi_label" else None,
-        temperature=1.0,
-        max_length=32,
-        toxicity=ToxicityRule(emotions=hostile) if hostile else None,
-        origin=Origin(
-            **{"recipe": "bag", "arm": "bag", "seed": 0, "commit": None, "distillora": "0"},
-            **{"data": {}, "weights_sha256": "", "layers": 1, "parameters": table.size},
-            vocabulary=len(vocabulary),
-        ),
-        quality={},
-        files={path.name: _record(path) for path in folder.iterdir() if path.suffix != ".part"},
-    )
-    (folder / "bundle.json").write_text(manifest.model_dump_json())
+    thresholds = (0.4,) * len(labels) if task == "multi_label" else None
+    write_tiny_manifest(folder, task, labels, name=name, thresholds=thresholds, max_length=32)
     return folder
-
-
-def _record(path: Path) -> FileRecord:
-    content = path.read_bytes()
-    return FileRecord(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _tokenizer(vocabulary: dict[str, int]) -> Tokenizer:
