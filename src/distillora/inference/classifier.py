@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from distillora.errors import BundleError, InputError, IntegrityError
 from distillora.inference.bundle import TOKENIZER, Bundle, Precision
@@ -173,10 +173,15 @@ class EmotionClassifier:
         truncated: list[bool] = []
         for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
             batch = [_SURROGATE.sub("\ufffd", t) for t in texts[start : start + _TOKENIZED_AT_ONCE]]
-            for encoding in self._tokenizer.encode_batch(batch):
+            for encoding in self._encode(batch):
                 rows.append(encoding.ids)
                 truncated.append(bool(encoding.overflowing))
         return rows, truncated
+
+    def _encode(self, texts: list[str]) -> list[Encoding]:
+        if len(texts) == 1:  # not worth waking other threads for
+            return [self._tokenizer.encode(texts[0])]
+        return list(self._tokenizer.encode_batch(texts))
 
     def _run(self, rows: Sequence[list[int]]) -> npt.NDArray[np.float32]:
         """Pad on the right to the longest row and run the model."""
