@@ -44,6 +44,16 @@ def test_its_card_and_its_origin_are_those_of_the_recorded_run(starter: EmotionC
             assert f"{quality.f1_macro:.4f}" in card
 
 
+def test_readme_and_docs_tell_its_figures(starter: EmotionClassifier) -> None:
+    shipped = starter.bundle.manifest.quality["int8"]["test"]
+    megabytes = sum(path.stat().st_size for path in starter_folder().iterdir()) / 1e6
+    for page in ("README.md", "docs/bundles.md"):
+        text = (ROOT / page).read_text("utf-8")
+        for figure in (shipped.f1_macro, shipped.f1_weighted):
+            assert f"{figure:.4f}" in text
+        assert f"{megabytes:.1f} MB" in text
+
+
 def test_it_is_good_enough_to_ship(starter: EmotionClassifier) -> None:
     quality = starter.bundle.manifest.quality
     assert quality["int8"]["test"].f1_macro >= 0.46
