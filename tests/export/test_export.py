@@ -140,6 +140,7 @@ def test_the_card_is_one_that_the_hub_reads(arm: Path, bundle: Path) -> None:
         assert value == round(getattr(measured, name), 4)
     assert {*found} == {"accuracy", "f1_macro", "f1_weighted"}
     assert card.data.pipeline_tag == "text-classification"
+    assert card.data.library_name == "transformers"
     assert Bundle.open(bundle).manifest.origin.weights_sha256 in card.text
 
 
@@ -148,6 +149,7 @@ def test_int8_alone_leaves_out_the_files_in_fp32(arm: Path, tmp_path: Path) -> N
     out = tmp_path / "small"
     export_arm(arm, out, ExportOptions(int8_only=True, force=True), QUIET)
     assert not (out / "model.onnx").exists() and not (out / "model.safetensors").exists()
+    assert ModelCard.load(out / "README.md").data.library_name == "distillora"
     opened = distillora.load(out)
     assert opened.precision == "int8"
     # the figures in fp32 still stand beside those in int8

@@ -48,7 +48,7 @@ def write_card(
     )
     sizes = {p: (part / ONNX_FILES[p]).stat().st_size / 1e6 for p in shipped}
     text = environment.get_template("card.md.j2").render(
-        metadata=_metadata(arm, quality[shipped[-1]]["test"]).to_yaml(),
+        metadata=_metadata(arm, quality[shipped[-1]]["test"], shipped).to_yaml(),
         arm=arm.result,
         run=arm.results,
         manifest=manifest,
@@ -72,7 +72,7 @@ def _trained(test: SplitMetrics) -> dict[str, float | None]:
     }
 
 
-def _metadata(arm: TrainedArm, test: Quality) -> ModelCardData:
+def _metadata(arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...]) -> ModelCardData:
     """Return the YAML that the Hub reads, with the test figures of what ships."""
     data = arm.recipe.data
     dataset = data.hub_id if arm.results.data.source != "the bundled sample" else "sample"
@@ -92,7 +92,8 @@ def _metadata(arm: TrainedArm, test: Quality) -> ModelCardData:
     options: dict[str, Any] = {
         "language": "en",
         "license": "apache-2.0",
-        "library_name": "transformers",
+        # plain transformers needs the weights in fp32
+        "library_name": "transformers" if "fp32" in shipped else "distillora",
         "pipeline_tag": "text-classification",
         "tags": ["emotion", "distillora", "onnx"],
         "datasets": [dataset] if dataset == GOEMOTIONS_ID else None,
