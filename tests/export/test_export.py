@@ -126,6 +126,8 @@ def test_an_onnx_model_is_one_file_and_int8_is_smaller(bundle: Path) -> None:
     for name in ("model.onnx", "model-int8.onnx"):
         graph = onnx.load(bundle / name, load_external_data=False).graph
         assert not any(t.data_location == onnx.TensorProto.EXTERNAL for t in graph.initializer)
+        # nothing of the machine that it was made on
+        assert b"modeling_" not in (bundle / name).read_bytes()
     int8 = onnx.load(bundle / "model-int8.onnx").graph
     kinds = {t.data_type for t in int8.initializer if np.prod(t.dims) >= 16 * 16}
     assert kinds == {onnx.TensorProto.INT8}

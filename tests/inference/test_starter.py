@@ -27,6 +27,11 @@ def test_it_is_small_and_int8_alone(starter: EmotionClassifier) -> None:
     assert {*starter.labels} == {label for labels in SENTIMENT.values() for label in labels}
 
 
+def test_it_tells_nothing_of_the_machine_that_made_it() -> None:
+    for path in starter_folder().iterdir():
+        assert b"site-packages" not in path.read_bytes(), path.name
+
+
 def test_its_card_and_its_origin_are_those_of_the_recorded_run(starter: EmotionClassifier) -> None:
     results = Results.load(ROOT / "results" / "starter" / "results.json")
     origin = starter.bundle.manifest.origin

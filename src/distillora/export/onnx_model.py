@@ -61,7 +61,16 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
             opset_version=_OPSET,
         )
     assert program is not None
-    program.save(str(path), external_data=False)
+    onnx.save(_without_notes(program.model_proto), path)
+
+
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes at each node: stack traces, with paths of this machine."""
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info)
+    for part in (model, graph, *graph.node, *graph.initializer, *values):
+        del part.metadata_props[:]
+    return model
 
 
 def make_feeds(
