@@ -11,9 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import confusion_matrix
 
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
 from distillora.data.taxonomy import EKMAN
+from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.metrics import multi_label_metrics, sigmoid, single_label_metrics
 from distillora.evaluation.results import (
     ArmResult,
@@ -82,6 +84,8 @@ def build_run(
             for seed in seeds
         ),
     )
+    evidence = compare_runs(results.arms, run_dir, task, resamples=500)
+    results = results.model_copy(update={"evidence": evidence})
     (run_dir / "results.json").write_text(results.model_dump_json())
     return run_dir, results
 
@@ -115,6 +119,7 @@ def _arm(
         else single_label_metrics(logits[split], np.array([r[0] for r in truth[split]]), labels)
         for split in SPLITS
     }
+    classes = [row[0] for row in truth["test"]]
     lora = name == "lora"
     total = int(megabytes * 250_000)
     loss = measured["validation"].loss
@@ -154,6 +159,9 @@ def _arm(
                 seconds=100.0,
             )
             for epoch in (1, 2, 3)
+        ),
+        confusions=tuple(
+            map(tuple, confusion_matrix(classes, logits["test"].argmax(axis=1)).tolist())
         ),
         predictions=path,
         weights_sha256="ab" * 32,

@@ -1,6 +1,6 @@
 """The schema of ``results.json``: what a run measured, and where each number comes from.
 
-The report is made from these models and each arm's ``predictions.parquet`` alone.
+The report is made from these models alone.
 A value that was not measured is ``None``, never a placeholder number.
 """
 
@@ -13,6 +13,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from distillora.data.audit import AuditRecord as AuditRecord
 from distillora.errors import IntegrityError, RunFolderError
+from distillora.evaluation.evidence import Evidence
 
 SCHEMA_VERSION = 1
 
@@ -44,6 +45,33 @@ class TunedMetrics(Record):
     f1_micro: float
     hamming_loss: float
     per_label: tuple[LabelMetrics, ...]
+
+
+class Rung(Record):
+    """What one way of setting thresholds gives on the test split."""
+
+    accuracy: float
+    f1_weighted: float
+    f1_macro: float
+    f1_micro: float
+
+
+class Ladder(Record):
+    """Multi-label figures on test by how thresholds were set.
+
+    Attributes:
+        fixed: 0.5 for every label.
+        one: one threshold for all labels, tuned on validation.
+        exact: the best threshold of each label on validation.
+        tuned: the same, smoothed and shrunk; the thresholds that ship.
+        oracle: the best threshold of each label on test: no result, but how much there is to win.
+    """
+
+    fixed: Rung
+    one: Rung
+    exact: Rung
+    tuned: Rung
+    oracle: Rung
 
 
 class SplitMetrics(Record):
@@ -154,6 +182,10 @@ class ArmResult(Record):
             None in older results.
         thresholds: per-label thresholds on these probabilities, from validation (multi-label
             only), in label order.
+        ladder: what other ways of setting thresholds give (multi-label only); None in older
+            results.
+        confusions: test rows by first label (a row each) and most probable label (a column each),
+            shape (labels, labels); None in older results.
         predictions: path of ``predictions.parquet`` relative to the run folder.
         weights_sha256: hash of the weights that were evaluated.
     """
@@ -174,8 +206,10 @@ class ArmResult(Record):
     metrics: Metrics
     temperature: float | None = None
     thresholds: tuple[float, ...] | None = None
+    ladder: Ladder | None = None
     cost: Cost
     history: tuple[EpochRecord, ...]
+    confusions: tuple[tuple[int, ...], ...] | None = None
     predictions: str
     weights_sha256: str
 
@@ -216,13 +250,17 @@ class Environment(Record):
 
 
 class Results(Record):
-    """All of ``results.json``."""
+    """All of ``results.json``.
+
+    ``evidence`` holds the intervals and tests of all comparisons; None in older results.
+    """
 
     schema_version: Literal[1] = 1
     recipe: dict[str, Any]
     data: DataRecord
     environment: Environment
     arms: tuple[ArmResult, ...]
+    evidence: Evidence | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -11,19 +11,26 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sklearn.metrics import confusion_matrix
 
 from distillora.artifacts import write_atomic, write_file_atomic
 from distillora.evaluation.calibration import calibration_error, fit_temperature
 from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
+from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.evaluation.results import (
     ArmResult,
     Cost,
+    Ladder,
     Metrics,
     Parameters,
     SplitMetrics,
 )
-from distillora.evaluation.thresholds import THRESHOLD_SMOOTHING, tune_thresholds
+from distillora.evaluation.thresholds import (
+    THRESHOLD_SHRINKAGE,
+    THRESHOLD_SMOOTHING,
+    tune_thresholds,
+)
 from distillora.models.backbones import weights_sha256
 from distillora.pipeline.make import TrainingRecord, Workbench, load_arm
 from distillora.pipeline.plan import ArmPlan
@@ -65,8 +72,10 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         ),
         temperature=temperature,
         thresholds=None if thresholds is None else tuple(thresholds.tolist()),
+        ladder=_climb(bench, logits, temperature, thresholds),
         cost=cost,
         history=training.history,
+        confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
         weights_sha256=sha256,
     )
@@ -104,7 +113,27 @@ def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[
     if not bench.data.recipe.multi_label:
         return None
     truth = bench.data.targets("validation")
-    return tune_thresholds(sigmoid(validation), truth, smoothing=THRESHOLD_SMOOTHING)
+    return tune_thresholds(
+        sigmoid(validation), truth, smoothing=THRESHOLD_SMOOTHING, shrinkage=THRESHOLD_SHRINKAGE
+    )
+
+
+def _climb(
+    bench: Workbench,
+    logits: Logits,
+    temperature: float,
+    thresholds: npt.NDArray[np.float64] | None,
+) -> Ladder | None:
+    if thresholds is None:
+        return None
+    probabilities = {split: sigmoid(own / temperature) for split, own in logits.items()}
+    return climb_ladder(
+        probabilities["validation"],
+        bench.data.targets("validation"),
+        probabilities["test"],
+        bench.data.targets("test"),
+        thresholds,
+    )
 
 
 def _measure(
@@ -125,6 +154,17 @@ def _measure(
         "uncalibrated_error": calibration_error(scored, targets, task),
     }
     return measured.model_copy(update=errors)
+
+
+def _count_confusions(
+    bench: Workbench, logits: npt.NDArray[np.float32]
+) -> tuple[tuple[int, ...], ...]:
+    counts = confusion_matrix(
+        bench.data.corpus.splits["test"].classes(),
+        logits.argmax(axis=1),
+        labels=range(len(bench.data.corpus.label_names)),
+    )
+    return tuple(tuple(row) for row in counts.tolist())
 
 
 def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:

@@ -19,6 +19,7 @@ from distillora.artifacts import (
 )
 from distillora.data.audit import AuditRecord, format_audit
 from distillora.errors import RunFolderError
+from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
 from distillora.pipeline.judge import judge_arm
@@ -77,8 +78,13 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
         arms = tuple(result for bench in benches for result in _make_arms(bench))
         if not is_main_process():
             return None
+        reporter.say("  comparing the arms")
         results = Results(
-            recipe=recipe.model_dump(mode="json"), data=record, environment=environment, arms=arms
+            recipe=recipe.model_dump(mode="json"),
+            data=record,
+            environment=environment,
+            arms=arms,
+            evidence=compare_runs(arms, layout.root, recipe.task),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
         write_report(layout.root)

@@ -165,10 +165,15 @@ def _label_chart(rows: list[dict[str, Any]], labels: list[str], arms: list[str])
     return (span + dots).properties(width=540, height=_ROW * len(labels))
 
 
-def confusion_figure(
-    arm: ArmSummary, counts: npt.NDArray[np.int64], labels: Sequence[str], task: Task
-) -> Figure:
-    """Draw which label the arm predicts for each class, as shares of the class's rows."""
+def confusion_figure(arm: ArmSummary, labels: Sequence[str], task: Task) -> Figure | None:
+    """Draw which label the arm predicts for each class, as shares of the class's rows.
+
+    The seeds' counts are added up; None if a run was not counted (older results).
+    """
+    counted = [np.array(run.confusions) for run in arm.runs if run.confusions is not None]
+    if len(counted) < len(arm.runs):
+        return None
+    counts = np.sum(counted, axis=0)
     order = np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_LABELS]
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)

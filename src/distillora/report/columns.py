@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from distillora.evaluation.results import ArmResult, TunedMetrics
+from distillora.evaluation.results import ArmResult, Ladder, Rung, TunedMetrics
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Cell
 from distillora.report.summary import ArmSummary, MaybeReader, Spread
@@ -94,6 +94,15 @@ def _tuned(title: str, read: Callable[[TunedMetrics], float], better: Better) ->
     return Measure(title, read_run, better)
 
 
+def _rung(title: str, read: Callable[[Ladder], Rung], better: Better = "higher") -> Measure:
+    """Return a column of macro F1 by one way of setting thresholds."""
+
+    def read_run(run: ArmResult) -> float | None:
+        return None if run.ladder is None else read(run.ladder).f1_macro
+
+    return Measure(title, read_run, better)
+
+
 _LAYERS = Fact("Layers kept", lambda run: formats.layer_list(run.layers))
 _ACCURACY = Measure("Accuracy", lambda run: run.metrics.test.accuracy, "higher")
 _WEIGHTED = Measure("Weighted F1", lambda run: run.metrics.test.f1_weighted, "higher")
@@ -143,6 +152,13 @@ TUNED: tuple[Column, ...] = (
     _tuned("Macro F1", lambda tuned: tuned.f1_macro, "higher"),
     _tuned("Micro F1", lambda tuned: tuned.f1_micro, "higher"),
     _tuned("Hamming loss", lambda tuned: tuned.hamming_loss, "lower"),
+)
+LADDER: tuple[Column, ...] = (
+    _rung("Fixed at 0.5", lambda ladder: ladder.fixed),
+    _rung("One, tuned", lambda ladder: ladder.one),
+    _rung("Per label, tuned", lambda ladder: ladder.exact),
+    _rung("Per label, shrunk", lambda ladder: ladder.tuned),
+    _rung("Oracle, not a result", lambda ladder: ladder.oracle, "neither"),
 )
 COST: tuple[Column, ...] = (
     _SIZE,

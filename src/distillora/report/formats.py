@@ -52,6 +52,16 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes:.0f} B"
 
 
+def points(share: float) -> str:
+    """Write a difference of two shares in points (hundredths), with its sign.
+
+    >>> points(0.0123), points(-0.0004)
+    ('+1.2', '0.0')
+    """
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
 def layer_list(layers: Sequence[int]) -> str:
     """Write layer indices, a run of three or more as a range.
 

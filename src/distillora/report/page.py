@@ -14,7 +14,7 @@ from distillora.artifacts import RunLayout, write_atomic
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
 from distillora.report.blocks import Block, Figure, Page, Section, Text
-from distillora.report.predictions import count_confusions
+from distillora.report.evidence import evidence_blocks
 from distillora.report.provenance import audit_blocks, origin_blocks
 from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
 from distillora.report.summary import summarise
@@ -29,7 +29,7 @@ def write_report(run_dir: Path) -> Path:
 
     Raises:
         RunFolderError: there is no ``results.json``.
-        IntegrityError: it, or a predictions file, is torn or of other rows.
+        IntegrityError: it is torn.
     """
     results = Results.load(RunLayout(run_dir).results)
     return build_report(results, run_dir, published_rows(results))
@@ -40,16 +40,13 @@ def build_report(results: Results, run_dir: Path, published: Sequence[PublishedR
 
     Args:
         results: what the run measured.
-        run_dir: the run's folder; the arms' predictions are read from it.
+        run_dir: the run's folder.
         published: figures of another study to show beside ours, marked as such.
 
     Returns:
         The path of ``report.html``.
-
-    Raises:
-        IntegrityError: a predictions file is missing or torn.
     """
-    page = compose(results, run_dir, published)
+    page = compose(results, published)
     for figure in (b for s in page.sections for b in s.blocks if isinstance(b, Figure)):
         write_atomic(run_dir / "charts" / f"{figure.name}.svg", figure.svg)
     write_atomic(run_dir / "report.md", _render("report.md.j2", page))
@@ -58,7 +55,7 @@ def build_report(results: Results, run_dir: Path, published: Sequence[PublishedR
     return target
 
 
-def compose(results: Results, run_dir: Path, published: Sequence[PublishedRow]) -> Page:
+def compose(results: Results, published: Sequence[PublishedRow]) -> Page:
     """Put together what the report says."""
     verdict = judge(results)
     name = str(results.recipe.get("name", "run"))
@@ -68,7 +65,7 @@ def compose(results: Results, run_dir: Path, published: Sequence[PublishedRow]) 
         verdict=verdict.text,
         cards=verdict.cards,
         warnings=_warnings(results),
-        sections=_sections(results, run_dir, verdict, published),
+        sections=_sections(results, verdict, published),
         footer=f"Made by distillora {results.environment.distillora} "
         f"from the recipe ‘{name}’, {results.environment.created}.",
     )
@@ -89,18 +86,16 @@ def _warnings(results: Results) -> tuple[str, ...]:
 
 
 def _sections(
-    results: Results, run_dir: Path, verdict: Verdict, published: Sequence[PublishedRow]
+    results: Results, verdict: Verdict, published: Sequence[PublishedRow]
 ) -> tuple[Section, ...]:
     arms, data = summarise(results), results.data
-    counts = count_confusions(run_dir, verdict.best, len(data.labels))
     sections = [
         _section("Quality", *tables.quality_tables(results)),
+        _section("Evidence", *evidence_blocks(results.evidence)),
         _section("Cost", tables.cost_table(results), charts.tradeoff_figure(arms, data.task)),
         _section("Training", charts.loss_figure(arms)),
         _section("Labels", charts.label_figure(arms), tables.label_table(results)),
-        _section(
-            "Confusions", charts.confusion_figure(verdict.best, counts, data.labels, data.task)
-        ),
+        _section("Confusions", charts.confusion_figure(verdict.best, data.labels, data.task)),
         _section("Data", *audit_blocks(results)),
     ]
     if published:

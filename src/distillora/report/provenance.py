@@ -97,17 +97,12 @@ _LENGTHS: tuple[_Line, ...] = (
 def _seed_note(results: Results) -> str:
     seeds = sorted({run.seed for run in results.arms})
     listed = formats.name_list([str(seed) for seed in seeds])
-    noise = (
-        "The verdict takes as sampling noise the 95% half-width of the difference between two "
-        "accuracies near p on n test texts, 1.96·√(2p(1−p)/n)."
-    )
     if len(seeds) == 1:
         return (
-            f"Seed: {listed}. With one seed, a difference below the sampling noise of the test "
-            f"texts means nothing, and one above it may still be the luck of that seed. {noise}"
+            f"Seed: {listed}. A difference that the test texts show may still be the luck of that "
+            "one seed."
         )
-    spread = "Figures are means over them, ± their sample standard deviation."
-    return f"Seeds: {listed}. {spread} {noise}"
+    return f"Seeds: {listed}. Figures are means over them, ± their sample standard deviation."
 
 
 def _environment(environment: Environment) -> list[tuple[str, str]]:

@@ -15,6 +15,14 @@ from distillora.report.columns import Column, Measure
 from distillora.report.published import PublishedRow
 from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
 
+RARE = 30
+"""Test rows below which the F1 of a label says little: two rows move it by several points."""
+
+_LADDER_NOTE = (
+    "From left to right: 0.5 for every label; one threshold for all, tuned on validation; the best "
+    "of each label on validation; the same, smoothed and drawn to the common one where a label is "
+    "rare (these ship); the best of each label on test, which is an oracle and not a result."
+)
 HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower is better."
 
 
@@ -32,6 +40,9 @@ def quality_tables(results: Results) -> list[Table]:
     if any(run.metrics.test.tuned for run in results.arms):
         caption = f"Labels from a threshold of their own on, tuned on validation{over}"
         tables.append(_arm_table(caption, arms, columns.TUNED))
+    if any(run.ladder for run in results.arms):
+        caption = f"Macro F1 on test by how the thresholds were set{over}"
+        tables.append(_arm_table(caption, arms, columns.LADDER, _LADDER_NOTE))
     return tables
 
 
@@ -61,11 +72,16 @@ def label_table(results: Results) -> Table:
     rows = []
     for index in sorted(range(len(labels)), key=lambda i: -labels[i].support):
         measure = Measure("F1", _label_f1(index), "higher")
-        facts = (Cell(labels[index].label), Cell(formats.count(labels[index].support)))
+        support = labels[index].support
+        mark = " (rare)" if support < RARE else ""
+        facts = (Cell(labels[index].label + mark), Cell(formats.count(support)))
         rows.append((*facts, *measure.cells(arms)))
     header = ("Label", "Test rows", *(arm.name for arm in arms))
     caption = f"F1 of each label on the test split{_over_seeds(arms)}"
-    return Table(caption, header, tuple(rows), note="★ marks the best arm.", folded=True)
+    note = "★ marks the best arm."
+    if any(label.support < RARE for label in labels):
+        note += f" A rare label has fewer than {RARE} test rows: its F1 says little."
+    return Table(caption, header, tuple(rows), note=note, folded=True)
 
 
 def _label_f1(index: int) -> MaybeReader:

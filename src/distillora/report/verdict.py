@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distillora.evaluation.results import Results, Task
 from distillora.report import formats
 from distillora.report.blocks import Card
+from distillora.report.standing import Standing, stand, tell_standing
 from distillora.report.summary import (
     ArmSummary,
     Reader,
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def judge(results: Results) -> Verdict:
-    """Compare the arms.
+    """Compare the arms; what sets them apart is told as far as the evidence shows it.
 
     The best arm is chosen by its validation figure (weighted F1; multi-label: average
     precision) and then described by its test figures. The cheapest is the one with the lowest
@@ -47,27 +47,17 @@ def judge(results: Results) -> Verdict:
     rivals = _rivals(arms)
     best = max(rivals, key=lambda arm: arm.mean(chosen_by))
     cheapest = _cheapest(rivals)
-    noise = noise_half_width(best.mean(accuracy_on_test), best.first.metrics.test.rows)
+    standing = stand(best, rivals, results.evidence) if results.evidence else None
     alone = len(rivals) == 1
     sentences = (
         _quality(best, results.data.task, alone),
         _cost(best, cheapest, alone),
-        _noise(best, rivals, noise),
+        tell_standing(best, standing) if standing else "",
         _teacher(best, arms),
         _seeds(best),
     )
     text = " ".join(filter(None, sentences))
-    return Verdict(best, cheapest, text, _cards(best, cheapest, noise, alone))
-
-
-def noise_half_width(accuracy: float, rows: int) -> float:
-    """Return the 95 % half-width of the difference of two accuracies near ``accuracy``.
-
-    1.96 * sqrt(2 p (1 - p) / n): the normal approximation for two independent samples of n
-    rows. On the same rows two arms mostly err together, so this is a cautious guide; for F1 it is
-    a rough one.
-    """
-    return 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / rows)
+    return Verdict(best, cheapest, text, _cards(best, cheapest, standing, alone))
 
 
 def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
@@ -143,25 +133,6 @@ def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
     return f"with {abs(lost):.1f} points {'less' if lost > 0 else 'more'} weighted F1 on test"
 
 
-def _noise(best: ArmSummary, rivals: Sequence[ArmSummary], noise: float) -> str:
-    others = [arm for arm in rivals if arm is not best]
-    if not others:
-        return ""
-    rows = formats.count(best.first.metrics.test.rows)
-    guide = (
-        f"With {rows} test texts, differences below about {100 * noise:.1f} points may be chance "
-        "(a rough 95% guide)"
-    )
-    close = [f"‘{arm.name}’" for arm in others if abs(_gap(best, arm)) <= noise]
-    if not close:
-        return f"{guide}; every other arm is farther from ‘{best.name}’ than that."
-    verb = "is" if len(close) == 1 else "are"
-    return (
-        f"{guide}, and {formats.name_list(close)} {verb} that near to ‘{best.name}’: "
-        "this run does not show which is better."
-    )
-
-
 def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
     teachers = [arm for arm in arms if arm.name in best.first.teachers and arm is not best]
     if len(teachers) != 1:
@@ -178,23 +149,34 @@ def _seeds(best: ArmSummary) -> str:
     return (
         f"All figures are means over {seeds} seeds."
         if seeds > 1
-        else "All figures come from one seed."
+        else "All figures come from one seed: another one may order the arms otherwise."
     )
 
 
-def _cards(best: ArmSummary, cheapest: ArmSummary, noise: float, alone: bool) -> tuple[Card, ...]:
+def _cards(
+    best: ArmSummary, cheapest: ArmSummary, standing: Standing | None, alone: bool
+) -> tuple[Card, ...]:
     tuned = " at tuned thresholds" if best.first.metrics.test.tuned else ""
     quality = f"{formats.ratio(best.mean(f1_on_test))} weighted F1 on test{tuned}"
-    guide = f"± {100 * noise:.1f} points"
-    resolution = Card("What the test texts can show", guide, "smaller differences may be chance")
+    shown = () if standing is None else (_shown_card(standing),)
     if best is not cheapest:
         return (
             Card("Best quality", best.name, quality),
             Card("Cheapest to run", cheapest.name, _running_cost(cheapest)),
-            resolution,
+            *shown,
         )
-    label = "The only arm" if alone else "Best quality, and cheapest to run"
-    return (Card(label, best.name, quality), resolution)
+    if alone:
+        return (Card("The only arm", best.name, quality),)
+    return (Card("Best quality, and cheapest to run", best.name, quality), *shown)
+
+
+def _shown_card(standing: Standing) -> Card:
+    others = f"{standing.others} other arm{'s' if standing.others > 1 else ''}"
+    return Card(
+        "Shown to be worse",
+        f"{len(standing.worse)} of {others}",
+        f"in {standing.metric}, at a corrected p below 0.05",
+    )
 
 
 def _gap(best: ArmSummary, other: ArmSummary) -> float:

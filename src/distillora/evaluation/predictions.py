@@ -1,0 +1,85 @@
+"""Reading ``predictions.parquet``: the logits of every scored text, and its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distillora.errors import IntegrityError
+from distillora.evaluation.results import ArmResult, Task
+from distillora.probabilities import sigmoid
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One arm's outputs on the test split at one seed.
+
+    Attributes:
+        classes: the first label of each row, shape (rows,).
+        truth: which labels a row has, shape (rows, labels).
+        logits: shape (rows, labels).
+    """
+
+    classes: npt.NDArray[np.int64]
+    truth: npt.NDArray[np.bool_]
+    logits: npt.NDArray[np.float64]
+
+
+def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
+    """Read an arm's outputs on the test split.
+
+    Raises:
+        IntegrityError: the file is missing, cannot be read, or has other rows than
+            ``results.json`` says.
+    """
+    path = run_dir / run.predictions
+    try:
+        columns = pq.read_table(
+            path, columns=["labels", "logits"], filters=[("split", "=", "test")]
+        ).to_pydict()
+        logits = np.array(columns["logits"], dtype=np.float64)
+        classes = np.array([labels[0] for labels in columns["labels"]], dtype=np.int64)
+        truth = np.zeros(logits.shape, dtype=np.bool_)
+        for row, labels in enumerate(columns["labels"]):
+            truth[row, labels] = True
+    except (OSError, pa.ArrowException, ValueError, LookupError) as error:
+        raise _broken(path, str(error)) from error
+    expected = run.metrics.test.rows
+    if len(classes) != expected:
+        raise _broken(path, f"it holds {len(classes)} test rows instead of {expected}")
+    return Predictions(classes, truth, logits)
+
+
+def _broken(path: Path, reason: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path} does not hold an arm's predictions: {reason}. "
+        "Run `distillora compare` with the same --out to make it again."
+    )
+
+
+def true_labels(found: Predictions, task: Task) -> npt.NDArray[np.bool_]:
+    """Return what the task counts as true, shape (rows, labels): the class, or all labels."""
+    return found.truth if task == "multi_label" else _one_hot(found.classes, found.logits.shape)
+
+
+def decide(found: Predictions, run: ArmResult, task: Task) -> npt.NDArray[np.bool_]:
+    """Return which labels an arm gives each row, shape (rows, labels).
+
+    Single-label: the one with the largest logit. Multi-label: those whose probability reaches the
+    arm's own threshold, 0.5 if it has none.
+    """
+    if task == "single_label":
+        return _one_hot(found.logits.argmax(axis=1), found.logits.shape)
+    cuts = 0.5 if run.thresholds is None else np.array(run.thresholds)
+    return np.asarray(sigmoid(found.logits / (run.temperature or 1.0)) >= cuts)
+
+
+def _one_hot(classes: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    hot = np.zeros(shape, dtype=np.bool_)
+    hot[np.arange(len(classes)), classes] = True
+    return hot
