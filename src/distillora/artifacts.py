@@ -204,6 +204,14 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait until no other process makes ``path``, and hold it until the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
+@contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
     """Turn "no space left on device", from whichever library, into a StorageError."""
     try:

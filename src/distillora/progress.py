@@ -35,13 +35,19 @@ class Reporter:
     Args:
         console: where to write; bars appear only if it is a terminal.
         quiet: write nothing at all (the other processes of a data-parallel run).
+        prefix: begins every line, where several processes write at a time.
     """
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, console: Console | None = None, *, quiet: bool = False, prefix: str = ""
+    ) -> None:
         self.console = console or Console(stderr=True, quiet=quiet)
+        self.prefix = prefix
 
     def say(self, message: RenderableType) -> None:
         """Write one line, or a table."""
+        if self.prefix and isinstance(message, str):
+            message = f"{self.prefix}{message.strip()}"
         self.console.print(message, highlight=False, soft_wrap=isinstance(message, str))
 
     def stage(self, title: str) -> None:

@@ -42,6 +42,10 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE-NAME]")
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(min=1, help="Train this many arms at a time, each in a process of its own."),
+    ] = 1,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -66,7 +70,7 @@ def compare(
 
     quiet = os.environ.get("RANK", "0") != "0"
     folder = out or Path("runs") / chosen.name
-    results = run_compare(chosen, folder, Reporter(quiet=quiet))
+    results = run_compare(chosen, folder, Reporter(quiet=quiet), jobs)
     if results is not None:
         Console().print(summary_table(results))
         typer.echo(f"Report: {folder / 'report.html'} (and report.md, results.json)")

@@ -168,6 +168,20 @@ def _read_teachers(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+class TriedLayers(Record):
+    """One choice of layers that a search measured, with its loss on validation."""
+
+    layers: tuple[int, ...]
+    loss: float
+
+
+class LayerSearchRecord(Record):
+    """How ``searched`` layers were found: every choice in order, and the seconds it took."""
+
+    tried: tuple[TriedLayers, ...]
+    seconds: float
+
+
 class ArmResult(Record):
     """One arm at one seed.
 
@@ -177,6 +191,7 @@ class ArmResult(Record):
         architecture: the class of the model that ships, e.g. ``BertForSequenceClassification``.
         teachers: the arms whose outputs this one learnt from.
         layers: indices (from 0) of the layers that it kept of the model that it started from.
+        search: how they were found, where they were searched.
         best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``.
         temperature: what to divide the logits by for calibrated probabilities, from validation;
             None in older results.
@@ -200,6 +215,7 @@ class ArmResult(Record):
         default=(), validation_alias=AliasChoices("teachers", "teacher")
     )
     layers: tuple[int, ...]
+    search: LayerSearchRecord | None = None
     parameters: Parameters
     best_epoch: int
     best_metric: str
@@ -232,7 +248,10 @@ class DataRecord(Record):
 
 
 class Environment(Record):
-    """Versions, hardware and code that produced the numbers."""
+    """Versions, hardware and code that produced the numbers.
+
+    ``processes`` train one arm together, ``jobs`` arms are made at a time.
+    """
 
     distillora: str
     python: str
@@ -243,6 +262,7 @@ class Environment(Record):
     device: str
     precision: str
     processes: int
+    jobs: int = 1
     packages: dict[str, str]
     commit: str | None = None
     dirty: bool | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
@@ -13,16 +14,17 @@ from distillora.errors import ModelError
 
 
 def choose_layers(
-    rule: str | Sequence[int], n_layers: int, count: int | None = None
+    rule: str | Sequence[int], n_layers: int, count: int | None = None, seed: int = 0
 ) -> tuple[int, ...]:
     """Return the indices (from 0) of the layers to keep, in rising order.
 
     Args:
         rule: ``all``; ``odd`` (1, 3, 5, ...); ``even`` (0, 2, 4, ...); ``first``, ``last`` or
-            ``uniform`` (evenly spread, both ends included); or the indices themselves.
+            ``uniform`` (evenly spread, both ends included); ``random``; or the indices themselves.
         n_layers: how many layers there are.
         count: how many to keep. ``odd`` and ``even`` keep all of theirs by default, and with a
             count an evenly spread part of them; the other rules keep half by default.
+        seed: of ``random``.
 
     Raises:
         ModelError: an index is out of range or not rising, or there are too few layers.
@@ -48,6 +50,9 @@ def choose_layers(
         return candidates[:count]
     if rule == "last":
         return candidates[-count:]
+    if rule == "random":
+        drawn = np.random.default_rng(seed).choice(n_layers, count, replace=False)
+        return tuple(sorted(drawn.tolist()))
     return _spread(candidates, count)
 
 

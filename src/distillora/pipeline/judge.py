@@ -32,7 +32,8 @@ from distillora.evaluation.thresholds import (
     tune_thresholds,
 )
 from distillora.models.backbones import weights_sha256
-from distillora.pipeline.make import TrainingRecord, Workbench, load_arm
+from distillora.pipeline.bench import Workbench
+from distillora.pipeline.make import TrainingRecord, load_arm
 from distillora.pipeline.plan import ArmPlan
 from distillora.probabilities import sigmoid
 from distillora.runtime import device, device_name
@@ -46,6 +47,8 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
     """Score one arm and write its ``predictions.parquet`` and ``result.json``."""
     plan, folder = bench.plans[name], bench.folder(name)
     model = load_arm(bench, name)
+    # arms that were made before layers were recorded kept those of their plan
+    layers = training.layers or plan.layers or ()
     sha256 = weights_sha256(model)
     model = model.to(device())
     logits, cost = _score(bench, plan, model, training)
@@ -57,12 +60,13 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
     result = ArmResult(
         name=name,
         seed=bench.seed,
-        init=plan.describe_init(),
+        init=plan.describe_init(layers),
         tuning=plan.describe_tuning(),
         objective=plan.describe_objective(),
         architecture=plan.architecture,
         teachers=plan.arm.teachers,
-        layers=plan.layers,
+        layers=layers,
+        search=training.search,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,

@@ -5,24 +5,24 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from distillora.artifacts import (
     ArmLayout,
-    RunLayout,
     is_sealed,
+    one_at_a_time,
     seal_folder,
     write_atomic,
     write_folder_atomic,
 )
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.metrics import epoch_metrics
-from distillora.evaluation.results import EpochRecord
+from distillora.evaluation.results import EpochRecord, LayerSearchRecord
 from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
 from distillora.models.backbones import (
     load_backbone,
@@ -32,9 +32,10 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
+from distillora.pipeline.bench import Workbench
+from distillora.pipeline.depth import draw_layers, find_best_layers
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.prepare import PreparedData
-from distillora.progress import Reporter
+from distillora.pipeline.schedule import Task, teacher_seeds
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
     device,
@@ -56,11 +57,14 @@ from distillora.training.trainer import Trained, train
 
 _OBJECTIVE_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
 
+Layers = tuple[int, ...]
+
 
 class TrainingRecord(BaseModel):
     """What training one arm measured, as ``training.json``; its presence ends the stage.
 
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
+    ``layers`` are those that it kept, ``search`` how they were found.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +76,8 @@ class TrainingRecord(BaseModel):
     examples_per_second: float | None
     peak_memory_bytes: int | None
     before: dict[str, float]
+    layers: Layers | None = None
+    search: LayerSearchRecord | None = None
 
     @property
     def teacher_seconds(self) -> float | None:
@@ -79,22 +85,7 @@ class TrainingRecord(BaseModel):
         return sum(self.before.values()) if self.before else None
 
 
-@dataclass(frozen=True)
-class Workbench:
-    """What every arm of one seed is made with."""
-
-    plans: Mapping[str, ArmPlan]
-    data: PreparedData
-    layout: RunLayout
-    seed: int
-    reporter: Reporter
-
-    def folder(self, name: str) -> ArmLayout:
-        """Return the paths of an arm at this seed."""
-        return self.layout.arm(name, self.seed)
-
-
-def make_arm(bench: Workbench, name: str) -> TrainingRecord:
+def make_arm(bench: Workbench, name: str) -> None:
     """Build, train and save one arm, unless that is done already."""
     folder = bench.folder(name)
     done = folder.training.is_file() and is_sealed(folder.model)
@@ -102,26 +93,50 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
     if not done:
         plan = bench.plans[name]
         set_seed(bench.seed)
-        model = build_model(bench, plan)
+        model, layers, search = build_model(bench, plan)
         record = _train_arm(bench, plan, model)
+        record = record.model_copy(update={"layers": layers, "search": search})
         if is_main_process():
             _save(model, bench, plan)
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
-    return _read_record(folder)
 
 
-def build_model(bench: Workbench, plan: ArmPlan) -> Any:
-    """Load what the arm starts from, keep its layers, add its adapters."""
+def read_training(bench: Workbench, name: str) -> TrainingRecord:
+    """Return what training an arm measured."""
+    return _read_record(bench.folder(name))
+
+
+def build_model(bench: Workbench, plan: ArmPlan) -> tuple[Any, Layers, LayerSearchRecord | None]:
+    """Load what the arm starts from, keep its layers, add its adapters.
+
+    Returns:
+        The model, the indices of the layers that it kept, and how they were searched.
+    """
     model = _load_origin(bench, plan)
-    if plan.layers != tuple(range(plan.available)):
-        model = keep_layers(model, plan.layers)
+    layers, search = _pick_layers(bench, plan, model)
+    if layers != tuple(range(plan.available)):
+        model = keep_layers(model, layers)
     if plan.arm.init.architecture == "distilbert":
         model = to_distilbert(model)
     if isinstance(plan.arm.tuning, LoraTuning):
         model = add_adapter(model, plan.arm.tuning)
-    return model
+    return model, layers, search
+
+
+def _pick_layers(
+    bench: Workbench, plan: ArmPlan, model: Any
+) -> tuple[Layers, LayerSearchRecord | None]:
+    if plan.layers is not None:
+        return plan.layers, None
+    if plan.arm.init.layers == "random":
+        return draw_layers(plan, bench.seed), None
+    bench.reporter.say(f"  searching {plan.depth} of {plan.available} layers")
+    tokens = bench.data.tokens(plan.tokenizer, "validation")
+    targets = torch.from_numpy(bench.data.targets("validation"))
+    pad = bench.data.tokenizer(plan.tokenizer).pad_token_id
+    return find_best_layers(plan, model, tokens, targets, pad)
 
 
 def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
@@ -138,10 +153,10 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     return load_arm(bench, init.arm)
 
 
-def load_arm(bench: Workbench, name: str) -> Any:
-    """Load a finished arm's model from disk."""
+def load_arm(bench: Workbench, name: str, seed: int | None = None) -> Any:
+    """Load a finished arm's model from disk, of this seed if no other is given."""
     return load_classifier(
-        str(bench.folder(name).model),
+        str(bench.folder(name, seed).model),
         None,
         bench.data.corpus.label_names,
         multi_label=bench.data.recipe.multi_label,
@@ -161,7 +176,11 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
         return _record(None, metric, _time_before(bench, plan, {}))
-    teachers = {name: teacher_outputs(bench, plan, name) for name in arm.teachers}
+    teachers = {
+        Task(name, seed): teacher_outputs(bench, plan, name, seed)
+        for name in arm.teachers
+        for seed in teacher_seeds(data.recipe, plan.name, bench.seed)
+    }
     tokens = functools.partial(data.tokens, plan.tokenizer)
     trained = train(
         model,
@@ -182,12 +201,12 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     return _record(trained, metric, _time_before(bench, plan, teachers))
 
 
-def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str) -> TeacherOutputs:
+def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str, seed: int) -> TeacherOutputs:
     """Return a teacher's outputs over the training texts, computed if this is the first need."""
     data, teacher_plan = bench.data, bench.plans[name]
     tokens = data.tokens(teacher_plan.tokenizer, "train")
     tokenizer = data.tokenizer(teacher_plan.tokenizer)
-    teacher = load_arm(bench, name)
+    teacher = load_arm(bench, name, seed)
     key = TeacherKey(
         teacher=weights_sha256(teacher),
         data=data.corpus.splits["train"].sha256,
@@ -197,27 +216,29 @@ def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str) -> TeacherOutput
         hidden=plan.arm.objective.hidden_cosine > 0,
     )
     folder = bench.layout.teacher_outputs / key.digest
-    if is_main_process() and not folder.exists():
-        title = f"{name}: outputs over the training texts"
-        bench.reporter.say(f"  {title}")
-        with bench.reporter.track(title, len(tokens)) as advance:
-            model = teacher.to(device())
-            compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
+    if is_main_process():
+        with one_at_a_time(folder):  # two students may need it at once
+            if not folder.exists():
+                title = f"{name}, seed {seed}: outputs over the training texts"
+                bench.reporter.say(f"  {title}")
+                with bench.reporter.track(title, len(tokens)) as advance:
+                    model = teacher.to(device())
+                    compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
     wait_for_everyone()
     return load_outputs(folder, key, tokens)
 
 
 def _time_before(
-    bench: Workbench, plan: ArmPlan, teachers: Mapping[str, TeacherOutputs]
+    bench: Workbench, plan: ArmPlan, teachers: Mapping[Task, TeacherOutputs]
 ) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
     before: dict[str, float] = {}
-    for name in plan.arm.needs:
-        record = _read_record(bench.folder(name))
-        before |= {**record.before, name: record.seconds}
-    for name, outputs in teachers.items():
+    for task in {**{Task(name, bench.seed): None for name in plan.arm.needs}, **teachers}:
+        record = _read_record(bench.folder(*task))
+        before |= {**record.before, f"{task.arm}, seed {task.seed}": record.seconds}
+    for task, outputs in teachers.items():
         kind = "outputs" if outputs.hidden is None else "outputs and hidden states"
-        before[f"{kind} of {name}"] = outputs.seconds
+        before[f"{kind} of {task.arm}, seed {task.seed}"] = outputs.seconds
     return before
 
 

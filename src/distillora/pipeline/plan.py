@@ -23,6 +23,9 @@ from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
 from distillora.recipe import Arm, LoraTuning, Recipe
 
+LATE_RULES = ("random", "searched")
+"""Rules whose layers are known only when an arm is made."""
+
 
 @dataclass(frozen=True)
 class ArmPlan:
@@ -31,7 +34,8 @@ class ArmPlan:
     Attributes:
         name, arm: as in the recipe.
         config: the configuration of the model that ships.
-        layers: indices (from 0) of the layers that it keeps, of ``available``.
+        layers: indices (from 0) of the layers that it keeps, of ``available``; None if that is
+            known only when it is made (``random``, ``searched``).
         trainable, total: parameters while training, adapters included.
         targets: the modules that get an adapter.
         steps: optimizer steps.
@@ -42,7 +46,7 @@ class ArmPlan:
     arm: Arm
     config: PreTrainedConfig
     architecture: str
-    layers: tuple[int, ...]
+    layers: tuple[int, ...] | None
     available: int
     trainable: int
     total: int
@@ -50,14 +54,19 @@ class ArmPlan:
     steps: int
     tokenizer: tuple[str, str | None]
 
-    def describe_init(self) -> str:
-        """One line on what the arm starts from."""
-        init = self.arm.init
+    @property
+    def depth(self) -> int:
+        """How many layers it keeps."""
+        return int(self.config.num_hidden_layers)
+
+    def describe_init(self, layers: tuple[int, ...] | None = None) -> str:
+        """One line on what the arm starts from, with the layers that it kept once it is made."""
+        init, layers = self.arm.init, layers or self.layers
         kind = "arm" if init.arm else "pretrained encoder" if init.backbone else "classifier"
-        kept = f"layers {', '.join(map(str, self.layers))} of {self.available}"
-        whole = len(self.layers) == self.available
+        which = ", ".join(map(str, layers)) if layers else f"({self.depth} {init.layers})"
+        kept = "" if self.depth == self.available else f", layers {which} of {self.available}"
         shape = " as DistilBERT" if init.architecture == "distilbert" else ""
-        return f"{kind} {init.origin}" + ("" if whole else f", {kept}") + shape
+        return f"{kind} {init.origin}{kept}{shape}"
 
     def describe_tuning(self) -> str:
         """One line on what is trained."""
@@ -81,7 +90,9 @@ class ArmPlan:
             "hidden cosine": objective.hidden_cosine,
         }
         text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
-        return text + (f" from {' and '.join(self.arm.teachers)}" if self.arm.teachers else "")
+        seeds = ", all seeds" if objective.teacher_seeds == "all" else ""
+        teachers = " and ".join(self.arm.teachers)
+        return text + (f" from {teachers}{seeds}" if teachers else "")
 
 
 def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
@@ -103,7 +114,9 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
     arm = recipe.arms[name]
     origin = _origin_config(arm, recipe, corpus.label_names, plans)
     available = origin.num_hidden_layers
-    layers = choose_layers(arm.init.layers, available, arm.init.count)
+    late = arm.init.layers in LATE_RULES
+    # what `first` keeps stands for layers that are not known yet: as many, and of the same shape
+    layers = choose_layers("first" if late else arm.init.layers, available, arm.init.count)
     config = config_with_layers(origin, layers)
     if arm.init.architecture == "distilbert":
         config = distilbert_config(config)
@@ -114,7 +127,7 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
         arm=arm,
         config=config,
         architecture=architecture,
-        layers=layers,
+        layers=None if late else layers,
         available=available,
         trainable=trainable,
         total=total,
@@ -205,7 +218,7 @@ def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
                     plan.architecture,
                 ]
             ),
-            " ".join(map(str, plan.layers)),
+            " ".join(map(str, plan.layers)) if plan.layers else f"{plan.depth} of {plan.available}",
             f"{plan.trainable:,}\n{plan.total:,}",
             f"{plan.steps:,}",
             end_section=True,

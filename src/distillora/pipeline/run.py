@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from distillora.artifacts import (
     write_atomic,
 )
 from distillora.data.audit import AuditRecord, format_audit
-from distillora.errors import RunFolderError
+from distillora.errors import InputError, RunFolderError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
+from distillora.pipeline.bench import Workbench
+from distillora.pipeline.jobs import make_side_by_side
 from distillora.pipeline.judge import judge_arm
-from distillora.pipeline.make import Workbench, make_arm
+from distillora.pipeline.make import make_arm, read_training
 from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
 from distillora.pipeline.prepare import (
     PreparedData,
@@ -32,12 +34,14 @@ from distillora.pipeline.prepare import (
     read_data,
     save_audit,
 )
+from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 from distillora.report import write_report
 from distillora.runtime import (
     describe_environment,
     is_main_process,
+    process_count,
     resolve_precision,
     start_processes,
     wait_for_everyone,
@@ -55,18 +59,25 @@ def show_plan(recipe: Recipe) -> RenderableType:
     return Group(about, plan_table(plans, recipe.seeds))
 
 
-def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
-    """Make every arm of the recipe at every seed, and the report.
+def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Results | None:
+    """Make every arm of the recipe at every seed, judge them all, and write the report.
 
     What is finished is skipped, what is half-trained goes on. Returns None in the processes
     that only helped to train.
+
+    Args:
+        recipe: what to make.
+        out: the run's folder.
+        reporter: what tells how it goes.
+        jobs: how many arms to make at a time, each in a process of its own. They are judged one
+            after the other all the same, so that nothing disturbs the clock.
 
     Raises:
         RunFolderError: the folder is in use, or holds a run of another recipe.
     """
     start_processes()
     layout = RunLayout(out)
-    environment = _describe_environment(recipe)
+    environment = _describe_environment(recipe, jobs)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     found, corpus = read_data(recipe)
     plans = plan_arms(recipe, corpus)
@@ -74,10 +85,12 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
         data = PreparedData(recipe, corpus, layout.tokens)
         record = _audit(layout, recipe, found, data, plans)
         reporter.say(plan_table(plans, recipe.seeds))
-        benches = [Workbench(plans, data, layout, seed, reporter) for seed in recipe.seeds]
-        arms = tuple(result for bench in benches for result in _make_arms(bench))
+        bench = Workbench(plans, data, layout, recipe.seeds[0], reporter)
+        tasks = plan_tasks(recipe)
+        _make_arms(bench, tasks, jobs)
         if not is_main_process():
             return None
+        arms = tuple(_judge(bench, name, seed) for seed in recipe.seeds for name in plans)
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
@@ -150,26 +163,32 @@ def _audit(
     return describe_data(recipe, data.corpus, audit)
 
 
-def _make_arms(bench: Workbench) -> Iterator[ArmResult]:
-    """Yield the arms of one seed, in order; only the main process scores them."""
-    for name in bench.plans:
-        finished = bench.folder(name).result
-        if finished.is_file():
-            bench.reporter.say(f"{name}, seed {bench.seed}: finished before")
-        else:
-            bench.reporter.stage(f"{name}, seed {bench.seed}")
-            training = make_arm(bench, name)
-            if is_main_process():
-                judge_arm(bench, name, training)
-        wait_for_everyone()
-        if is_main_process():
-            yield ArmResult.model_validate_json(finished.read_bytes())
+def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
+    """Train what is not finished, one after the other or side by side."""
+    if jobs > 1 and process_count() > 1:
+        raise InputError("Give --jobs or start with torchrun, not both.")
+    if jobs > 1:
+        make_side_by_side(bench, tasks, jobs)
+        return
+    for name, seed in tasks:
+        bench.reporter.stage(f"{name}, seed {seed}")
+        make_arm(bench.at(seed), name)
 
 
-def _describe_environment(recipe: Recipe) -> Environment:
+def _judge(bench: Workbench, name: str, seed: int) -> ArmResult:
+    """Score an arm, unless that is done already."""
+    own = bench.at(seed)
+    finished = own.folder(name).result
+    if not finished.is_file():
+        bench.reporter.stage(f"{name}, seed {seed}: scoring")
+        return judge_arm(own, name, read_training(own, name))
+    return ArmResult.model_validate_json(finished.read_bytes())
+
+
+def _describe_environment(recipe: Recipe, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
     wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
-    return Environment(**describe_environment(" and ".join(sorted(wanted))))
+    return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 
 def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
+from distillora.recipe.grid import expand_grids
 from distillora.recipe.sections import (
     Count,
     Data,
@@ -71,10 +72,11 @@ class Recipe(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _training_is_inherited(cls, values: Any) -> Any:
-        """Lay each arm's ``training`` over the recipe's."""
+    def _arms_are_written_out(cls, values: Any) -> Any:
+        """Expand grids, and lay each arm's ``training`` over the recipe's."""
         if not isinstance(values, Mapping) or not isinstance(values.get("arms"), Mapping):
             return values
+        values = {**values, "arms": expand_grids(values["arms"])}
         shared = values.get("training") or {}
         if not isinstance(shared, Mapping):
             return values

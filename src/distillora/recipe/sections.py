@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-LayerRule = Literal["all", "odd", "even", "first", "last", "uniform"]
+LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", "searched"]
 Layers = LayerRule | tuple[int, ...]
 
 GOEMOTIONS_ID = "google-research-datasets/go_emotions"
@@ -82,8 +82,10 @@ class Init(Section):
         classifier: a ready classifier (a folder, a Hub id) with its head and its labels.
         arm: another arm of this recipe, trained first.
         revision: the pinned Hub revision of ``backbone`` or ``classifier``.
-        layers: which layers to keep, indices from 0.
-        count: how many, for ``odd``, ``even``, ``first``, ``last`` and ``uniform``.
+        layers: which layers to keep, indices from 0; ``random`` ones are drawn with the seed,
+            ``searched`` ones are left after dropping, one by one, the layer that validation loss
+            misses least.
+        count: how many, for a rule other than ``all``.
         architecture: ``distilbert`` turns a BERT into a DistilBERT with the same hidden states.
         output_bias: what a new head starts from: ``zero``, or the log-odds (single-label: the log)
             of how often each label occurs in the training data, so that it need not learn that.
@@ -109,7 +111,11 @@ class Init(Section):
         if self.arm is not None and self.revision is not None:
             raise ValueError("revision is for a backbone or a classifier, not for an arm")
         if self.count is not None and (self.layers == "all" or not isinstance(self.layers, str)):
-            raise ValueError("count goes with layers odd, even, first, last or uniform")
+            raise ValueError(
+                "count goes with layers odd, even, first, last, uniform, random or searched"
+            )
+        if self.layers == "searched" and self.arm is None:
+            raise ValueError("layers 'searched' needs a tuned model to search in: init.arm")
         if self.output_bias != "zero" and self.backbone is None:
             raise ValueError("output_bias is for a new head: it goes with a backbone")
         return self
@@ -160,6 +166,8 @@ class Objective(Section):
         hidden_cosine: cosine distance between the last hidden states.
         teacher: the arm whose outputs are learnt; by default the one that ``init`` starts from.
             Of several arms (a list) the mean of their logits is learnt.
+        teacher_seeds: ``own``: the teacher of the arm's own seed; ``all``: the mean of the logits
+            of all seeds of the run.
         allow_untrained_teacher: learn from a teacher that was never tuned on the task.
     """
 
@@ -169,6 +177,7 @@ class Objective(Section):
     hidden_cosine: Number = Field(default=0.0, ge=0)
     temperature: Number = Field(default=2.0, gt=0)
     teacher: str | tuple[str, ...] | None = None
+    teacher_seeds: Literal["own", "all"] = "own"
     allow_untrained_teacher: bool = False
 
     @model_validator(mode="after")
@@ -177,8 +186,10 @@ class Objective(Section):
             raise ValueError("all weights are 0: nothing to learn")
         if self.teacher is not None and not self.uses_teacher:
             raise ValueError("a teacher is named, but no distillation term has a weight")
-        if self.hidden_cosine and len(self.teachers) > 1:
+        if self.hidden_cosine and (len(self.teachers) > 1 or self.teacher_seeds == "all"):
             raise ValueError("hidden_cosine learns from one teacher; name one, or set it to 0")
+        if self.teacher_seeds == "all" and not self.uses_teacher:
+            raise ValueError("teacher_seeds is given, but no distillation term has a weight")
         return self
 
     @property

@@ -1,0 +1,107 @@
+"""Several arms at a time, each in a process of its own.
+
+A small model cannot keep many cores busy: two arms side by side on one core each are made sooner
+than one after the other on both.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from distillora.errors import RunError
+from distillora.pipeline.bench import Workbench, open_bench
+from distillora.pipeline.make import make_arm
+from distillora.pipeline.schedule import Task
+from distillora.progress import Reporter
+from distillora.recipe import Recipe
+from distillora.runtime import start_processes
+
+
+def make_side_by_side(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
+    """Make every task that is not finished, at most ``jobs`` at a time, each after what it needs.
+
+    Raises:
+        DistilloraError: what an arm failed with; the others that were being made are given up,
+            and go on from their checkpoints when the run is started again.
+        RunError: a process was killed.
+    """
+    waiting, done = dict(tasks), set[Task]()
+    running: dict[Future[None], Task] = {}
+    with _start_workers(bench.data.recipe, bench.layout.root, jobs) as pool:
+        while waiting or running:
+            for task in [task for task, needs in waiting.items() if needs <= done]:
+                if len(running) >= jobs:
+                    break
+                del waiting[task]
+                running[pool.submit(_make, task)] = task
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                task = running.pop(future)
+                try:
+                    future.result()
+                except BrokenProcessPool as error:
+                    raise RunError(
+                        f"The process that made {task.arm}, seed {task.seed}, or one beside it was "
+                        "killed, perhaps for want of memory. Run the same command again, with "
+                        "fewer --jobs: it goes on from there."
+                    ) from error
+                done.add(task)
+
+
+@contextmanager
+def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    pool = ProcessPoolExecutor(
+        jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(recipe, root, max(1, (os.cpu_count() or 1) // jobs)),
+    )
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        workers = list((pool._processes or {}).values())  # there is no public way to stop one
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.terminate()
+        raise
+
+
+_bench: Workbench | None = None
+
+
+def _begin(recipe: Recipe, root: Path, threads: int) -> None:
+    """Set a worker up: its share of the cores, and what every task of it needs."""
+    global _bench
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    start_processes()
+    _bench = open_bench(recipe, root, Reporter(_plain_console()))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends, in whichever way."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _make(task: Task) -> None:
+    assert _bench is not None
+    reporter = Reporter(_plain_console(), prefix=f"{task.arm}, seed {task.seed}: ")
+    make_arm(_bench.at(task.seed, reporter), task.arm)
+
+
+def _plain_console() -> Console:
+    return Console(stderr=True, force_terminal=False)  # bars of two processes would overlap
