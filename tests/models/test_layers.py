@@ -59,6 +59,14 @@ def test_a_rule_keeps_these_layers(
     assert choose_layers(rule, n_layers, count) == kept
 
 
+def test_random_layers_rise_and_depend_on_the_seed_alone() -> None:
+    drawn = [choose_layers("random", 12, 4, seed) for seed in range(50)]
+    assert drawn == [choose_layers("random", 12, 4, seed) for seed in range(50)]
+    assert len(set(drawn)) > 25
+    assert {layer for layers in drawn for layer in layers} == set(range(12))
+    assert all(list(layers) == sorted(set(layers)) and len(layers) == 4 for layers in drawn)
+
+
 @pytest.mark.parametrize("rule", ["odd", "even", "first", "last", "uniform"])
 def test_every_count_that_a_rule_takes_gives_as_many_rising_layers(rule: str) -> None:
     most = 6 if rule in ("odd", "even") else 12

@@ -54,7 +54,7 @@ def test_the_results_on_disk_are_those_returned_and_follow_the_schema(
     out, results = finished
     assert Results.load(out / "results.json") == results
     raw = json.loads((out / "results.json").read_text())
-    assert {"schema_version", "recipe", "data", "environment", "arms"} == set(raw)
+    assert {"schema_version", "recipe", "data", "environment", "arms", "evidence"} == set(raw)
     assert {"accuracy", "f1_weighted", "f1_macro", "loss"} <= set(raw["arms"][0]["metrics"]["test"])
 
 
@@ -138,6 +138,16 @@ def test_a_finished_run_is_not_trained_again_and_takes_more_seeds(
     assert arm(both, "teacher", 0) == arm(first, "teacher", 0)
     assert (tmp_path / "run/arms/teacher/seed-0/result.json").stat().st_mtime_ns == written
     assert [a.seed for a in both.arms] == [0, 1]
+
+
+def test_a_finished_run_takes_more_arms(tiny_recipe: dict[str, Any], tmp_path: Path) -> None:
+    arms = dict(tiny_recipe["arms"])
+    tiny_recipe["arms"] = {"teacher": arms["teacher"]}
+    first = run(tiny_recipe, tmp_path / "run")
+    tiny_recipe["arms"] = {"teacher": arms["teacher"], "odd": arms["odd"]}
+    both = run(tiny_recipe, tmp_path / "run")
+    assert arm(both, "teacher") == arm(first, "teacher")
+    assert arm(both, "odd").teachers == ("teacher",)
 
 
 def test_the_same_recipe_gives_the_same_numbers_again(

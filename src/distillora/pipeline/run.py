@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Group, RenderableType
 
 from distillora.artifacts import (
@@ -36,7 +35,7 @@ from distillora.pipeline.prepare import (
 )
 from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.progress import Reporter
-from distillora.recipe import Recipe
+from distillora.recipe import Recipe, load_recipe
 from distillora.report import write_report
 from distillora.runtime import (
     describe_environment,
@@ -125,11 +124,14 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
                 f"{layout.root} holds other files and no run. Give an empty folder with --out."
             )
         return
-    before = _flatten(yaml.safe_load(layout.recipe.read_text("utf-8")))
-    now = _flatten(yaml.safe_load(recipe.dump()))
-    # other seeds are other arms of the same experiment: they may be added to a finished run
+    before = _settings(load_recipe(str(layout.recipe)))
+    now = _settings(recipe)
+    # other seeds and other arms belong to the same experiment: they may be added to a run
+    added = [f"arms.{name}." for name in recipe.arms if f"arms.{name}.init.layers" not in before]
     differing = sorted(
-        key for key in {*before, *now} - {"seeds"} if before.get(key) != now.get(key)
+        key
+        for key in {*before, *now} - {"seeds", "description"}
+        if before.get(key) != now.get(key) and not key.startswith(tuple(added))
     )
     if differing:
         shown = ", ".join(differing[:5]) + (" and more" if len(differing) > 5 else "")
@@ -137,6 +139,10 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
             f"{layout.root} holds a run of another recipe; it differs in {shown}. "
             "Give another folder with --out, or delete this one."
         )
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    return _flatten(recipe.model_dump(mode="json"))
 
 
 def _flatten(values: Any, path: str = "") -> dict[str, Any]:
