@@ -32,8 +32,9 @@ from distillora.evaluation.thresholds import (
     tune_thresholds,
 )
 from distillora.models.backbones import weights_sha256
-from distillora.pipeline.make import TrainingRecord, Workbench, load_arm
+from distillora.pipeline.make import TrainingRecord
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.workbench import Workbench, load_arm
 from distillora.probabilities import sigmoid
 from distillora.runtime import device, device_name
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from distillora.artifacts import (
     ArmLayout,
-    RunLayout,
     is_sealed,
     seal_folder,
     write_atomic,
     write_folder_atomic,
 )
-from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord
 from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
@@ -28,33 +24,22 @@ from distillora.models.backbones import (
     load_backbone,
     load_classifier,
     set_output_bias,
-    weights_sha256,
 )
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.prepare import PreparedData
-from distillora.progress import Reporter
+from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
+from distillora.pipeline.workbench import Workbench, load_arm
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
-    device,
     is_main_process,
     resolve_precision,
     set_seed,
     wait_for_everyone,
 )
 from distillora.training.batches import Examples
-from distillora.training.objectives import Objective, label_bias
-from distillora.training.teacher_cache import (
-    TeacherKey,
-    TeacherOutputs,
-    compute_outputs,
-    load_outputs,
-    mean_outputs,
-)
+from distillora.training.objectives import label_bias
 from distillora.training.trainer import Trained, train
-
-_OBJECTIVE_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
 
 
 class TrainingRecord(BaseModel):
@@ -77,21 +62,6 @@ class TrainingRecord(BaseModel):
     def teacher_seconds(self) -> float | None:
         """Seconds of all that this arm depends on, each once; None if it depends on nothing."""
         return sum(self.before.values()) if self.before else None
-
-
-@dataclass(frozen=True)
-class Workbench:
-    """What every arm of one seed is made with."""
-
-    plans: Mapping[str, ArmPlan]
-    data: PreparedData
-    layout: RunLayout
-    seed: int
-    reporter: Reporter
-
-    def folder(self, name: str) -> ArmLayout:
-        """Return the paths of an arm at this seed."""
-        return self.layout.arm(name, self.seed)
 
 
 def make_arm(bench: Workbench, name: str) -> TrainingRecord:
@@ -138,16 +108,6 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     return load_arm(bench, init.arm)
 
 
-def load_arm(bench: Workbench, name: str) -> Any:
-    """Load a finished arm's model from disk."""
-    return load_classifier(
-        str(bench.folder(name).model),
-        None,
-        bench.data.corpus.label_names,
-        multi_label=bench.data.recipe.multi_label,
-    )
-
-
 def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
     """Return the validation metric that chooses the epoch."""
     wanted = plan.arm.training.best_metric
@@ -161,13 +121,14 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
         return _record(None, metric, _time_before(bench, plan, {}))
-    teachers = {name: teacher_outputs(bench, plan, name) for name in arm.teachers}
-    tokens = functools.partial(data.tokens, plan.tokenizer)
+    examples, outputs = training_examples(bench, plan)
     trained = train(
         model,
-        Examples(tokens("train"), data.targets("train"), mean_outputs(list(teachers.values()))),
-        Examples(tokens("validation"), data.targets("validation")),
-        objective=Objective(**{term: getattr(arm.objective, term) for term in _OBJECTIVE_TERMS}),
+        examples,
+        Examples(data.tokens(plan.tokenizer, "validation"), data.targets("validation")),
+        objective=make_objective(
+            arm.objective, data.targets("train"), len(data.corpus.label_names)
+        ),
         settings=arm.training,
         metric=metric,
         epoch_metrics=functools.partial(epoch_metrics, task=data.recipe.task),
@@ -179,45 +140,19 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         reporter=bench.reporter,
         title=plan.name,
     )
-    return _record(trained, metric, _time_before(bench, plan, teachers))
+    return _record(trained, metric, _time_before(bench, plan, outputs))
 
 
-def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str) -> TeacherOutputs:
-    """Return a teacher's outputs over the training texts, computed if this is the first need."""
-    data, teacher_plan = bench.data, bench.plans[name]
-    tokens = data.tokens(teacher_plan.tokenizer, "train")
-    tokenizer = data.tokenizer(teacher_plan.tokenizer)
-    teacher = load_arm(bench, name)
-    key = TeacherKey(
-        teacher=weights_sha256(teacher),
-        data=data.corpus.splits["train"].sha256,
-        tokenizer=tokenizer_sha256(tokenizer),
-        max_length=data.recipe.data.max_length,
-        precision=resolve_precision(plan.arm.training.precision),
-        hidden=plan.arm.objective.hidden_cosine > 0,
-    )
-    folder = bench.layout.teacher_outputs / key.digest
-    if is_main_process() and not folder.exists():
-        title = f"{name}: outputs over the training texts"
-        bench.reporter.say(f"  {title}")
-        with bench.reporter.track(title, len(tokens)) as advance:
-            model = teacher.to(device())
-            compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
-    wait_for_everyone()
-    return load_outputs(folder, key, tokens)
-
-
-def _time_before(
-    bench: Workbench, plan: ArmPlan, teachers: Mapping[str, TeacherOutputs]
-) -> dict[str, float]:
+def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
     before: dict[str, float] = {}
     for name in plan.arm.needs:
         record = _read_record(bench.folder(name))
         before |= {**record.before, name: record.seconds}
-    for name, outputs in teachers.items():
-        kind = "outputs" if outputs.hidden is None else "outputs and hidden states"
-        before[f"{kind} of {name}"] = outputs.seconds
+    for (name, split), found in outputs.items():
+        kind = "outputs" if found.hidden is None else "outputs and hidden states"
+        place = "" if split == "train" else f" on {split}"
+        before[f"{kind} of {name}{place}"] = found.seconds
     return before
 
 

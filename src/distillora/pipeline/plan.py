@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.table import Table
 from transformers import PreTrainedConfig
 
 from distillora.data.corpus import Corpus
+from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter, resolve_targets
 from distillora.models.backbones import (
@@ -21,7 +23,7 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
-from distillora.recipe import Arm, LoraTuning, Recipe
+from distillora.recipe import Arm, LoraTuning, Objective, Recipe
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class ArmPlan:
         trainable, total: parameters while training, adapters included.
         targets: the modules that get an adapter.
         steps: optimizer steps.
+        extra_texts: how many texts without labels it learns from as well.
         tokenizer: name and revision of the model whose tokenizer it uses.
     """
 
@@ -48,6 +51,7 @@ class ArmPlan:
     total: int
     targets: tuple[str, ...]
     steps: int
+    extra_texts: int
     tokenizer: tuple[str, str | None]
 
     def describe_init(self) -> str:
@@ -75,16 +79,35 @@ class ArmPlan:
             return "-"
         objective = self.arm.objective
         terms = {
-            "labels": objective.labels,
+            f"labels{_describe_label_loss(objective)}": objective.labels,
             f"distillation (T={objective.temperature:g})": objective.distillation,
             "logits MSE": objective.logits_mse,
             "hidden cosine": objective.hidden_cosine,
         }
         text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
-        return text + (f" from {' and '.join(self.arm.teachers)}" if self.arm.teachers else "")
+        text += f" from {' and '.join(self.arm.teachers)}" if self.arm.teachers else ""
+        return text + (f", also on {self.extra_texts:,} extra texts" if self.extra_texts else "")
 
 
-def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
+def _describe_label_loss(objective: Objective) -> str:
+    """Say in parentheses what is not plain in the label loss."""
+    settings = {
+        "plain": [],
+        "weighted": ["weighted"],
+        "focal": [f"focal, gamma {objective.focal_gamma:g}"],
+        "asymmetric": [
+            f"asymmetric, gammas {objective.gamma_pos:g} and {objective.gamma_neg:g}, "
+            f"margin {objective.margin:g}"
+        ],
+    }[objective.label_loss]
+    if objective.label_smoothing:
+        settings = [*settings, f"smoothing {objective.label_smoothing:g}"]
+    return f" ({', '.join(settings)})" if settings else ""
+
+
+def plan_arms(
+    recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText]
+) -> dict[str, ArmPlan]:
     """Work out every arm, in the order in which they are made.
 
     Raises:
@@ -93,14 +116,22 @@ def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
     plans: dict[str, ArmPlan] = {}
     for name in recipe.arm_order():
         try:
-            plans[name] = _plan_arm(name, recipe, corpus, plans)
+            plans[name] = _plan_arm(name, recipe, corpus, extra, plans)
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
 
 
-def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, ArmPlan]) -> ArmPlan:
+def _plan_arm(
+    name: str,
+    recipe: Recipe,
+    corpus: Corpus,
+    extra: Mapping[Path, ExtraText],
+    plans: Mapping[str, ArmPlan],
+) -> ArmPlan:
     arm = recipe.arms[name]
+    path = arm.objective.extra_text
+    extra_texts = 0 if path is None else len(extra[path].rows)
     origin = _origin_config(arm, recipe, corpus.label_names, plans)
     available = origin.num_hidden_layers
     layers = choose_layers(arm.init.layers, available, arm.init.count)
@@ -119,7 +150,8 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
         trainable=trainable,
         total=total,
         targets=targets,
-        steps=_count_steps(arm, len(corpus.splits["train"])),
+        steps=_count_steps(arm, len(corpus.splits["train"]) + extra_texts),
+        extra_texts=extra_texts,
         tokenizer=plans[arm.init.arm].tokenizer
         if arm.init.arm
         else (arm.init.origin, arm.init.revision),

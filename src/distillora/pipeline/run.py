@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,23 @@ from distillora.artifacts import (
     write_atomic,
 )
 from distillora.data.audit import AuditRecord, format_audit
+from distillora.data.extra_text import ExtraText
 from distillora.errors import RunFolderError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
 from distillora.pipeline.judge import judge_arm
-from distillora.pipeline.make import Workbench, make_arm
+from distillora.pipeline.make import make_arm
 from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
 from distillora.pipeline.prepare import (
     PreparedData,
     audit_data,
     describe_data,
     read_data,
+    read_extra_texts,
     save_audit,
 )
+from distillora.pipeline.workbench import Workbench
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 from distillora.report import write_report
@@ -47,12 +50,17 @@ from distillora.runtime import (
 def show_plan(recipe: Recipe) -> RenderableType:
     """Work out what the recipe would make, and return it as tables; nothing is trained."""
     _, corpus = read_data(recipe)
-    plans = plan_arms(recipe, corpus)
+    extra = read_extra_texts(recipe, corpus)
+    plans = plan_arms(recipe, corpus, extra)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
     about = (
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
-    return Group(about, plan_table(plans, recipe.seeds))
+    return Group(about, *_describe_extra(extra), plan_table(plans, recipe.seeds))
+
+
+def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
+    return [f"extra text {path}: {found.record.describe()}" for path, found in extra.items()]
 
 
 def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
@@ -69,10 +77,13 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
     environment = _describe_environment(recipe)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     found, corpus = read_data(recipe)
-    plans = plan_arms(recipe, corpus)
+    extra = read_extra_texts(recipe, corpus)
+    plans = plan_arms(recipe, corpus, extra)
     with _open_run(layout, recipe):
-        data = PreparedData(recipe, corpus, layout.tokens)
+        data = PreparedData(recipe, corpus, layout.tokens, extra)
         record = _audit(layout, recipe, found, data, plans)
+        for line in _describe_extra(extra):
+            reporter.say(line)
         reporter.say(plan_table(plans, recipe.seeds))
         benches = [Workbench(plans, data, layout, seed, reporter) for seed in recipe.seeds]
         arms = tuple(result for bench in benches for result in _make_arms(bench))
@@ -147,7 +158,7 @@ def _audit(
     audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
     if is_main_process():
         save_audit(layout, audit)
-    return describe_data(recipe, data.corpus, audit)
+    return describe_data(data, audit)
 
 
 def _make_arms(bench: Workbench) -> Iterator[ArmResult]:
