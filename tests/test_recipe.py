@@ -97,6 +97,30 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.teacher.objective", {"teacher": "odd"}, ["arms.teacher.objective", "no distil"]),
         ("arms.teacher.init", {"arm": "odd"}, ["need each other", "teacher"]),
         ("arms.teacher.tuning", {"method": "none"}, ["arms.odd", "never tuned"]),
+        ("arms.odd.objective.label_loss", "fokal", ["arms.odd.objective.label_loss", "focal"]),
+        ("arms.odd.objective.focal_gamma", 3, ["arms.odd.objective.focal_gamma", "'focal'"]),
+        ("arms.odd.objective.margin", 0.1, ["arms.odd.objective.margin", "'asymmetric'"]),
+        ("arms.odd.objective.label_smoothing", 1, ["arms.odd.objective.label_smoothing"]),
+        (
+            "arms.odd.objective",
+            {"label_loss": "asymmetric"},
+            ["arms.odd.objective.label_loss", "multi_label"],
+        ),
+        (
+            "arms.odd.objective",
+            {"labels": 0, "distillation": 1, "label_loss": "focal"},
+            ["arms.odd.objective.label_loss", "weight of labels is 0"],
+        ),
+        (
+            "arms.odd.objective",
+            {"labels": 0, "distillation": 1, "label_smoothing": 0.1},
+            ["arms.odd.objective.label_smoothing", "weight of labels is 0"],
+        ),
+        (
+            "arms.teacher.objective.extra_text",
+            "more.txt",
+            ["arms.teacher.objective.extra_text", "only a teacher"],
+        ),
         ("seeds", [1, 1], ["seeds", "twice"]),
         ("seeds", [], ["seeds"]),
         ("name", "../up", ["name"]),
@@ -109,6 +133,25 @@ def test_what_contradicts_itself_is_refused_with_the_path_of_the_key(
         parse_recipe(changed(path, value))
     for word in words:
         assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"label_loss": "focal", "focal_gamma": 0.5},
+        {"label_loss": "asymmetric", "gamma_pos": 1, "gamma_neg": 2, "margin": 0},
+        {"label_loss": "weighted", "label_smoothing": 0.1},
+        {"distillation": 1, "extra_text": "more.txt"},
+    ],
+)
+def test_settings_of_the_label_loss_and_extra_text_read_back_as_they_were(
+    settings: dict[str, Any],
+) -> None:
+    values = changed("arms.odd.objective", settings) | {"task": "multi_label"}
+    recipe = parse_recipe(values)
+    assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+    chosen = recipe.arms["odd"].objective.model_dump(mode="json", exclude_unset=True)
+    assert chosen == settings
 
 
 def test_an_arm_called_like_a_tuning_method_keeps_its_name_in_the_path() -> None:

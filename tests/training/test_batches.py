@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from distillora.training.batches import Collator, Examples, LengthGroupedSampler
+from distillora.training.batches import Collator, Examples, JoinedExamples, LengthGroupedSampler
+from distillora.training.label_losses import UNLABELLED, unlabelled_targets
 from distillora.training.teacher_cache import TeacherOutputs
 from tiny import learnable_classes, tiny_tokens
 
@@ -118,3 +119,21 @@ def test_without_a_teacher_a_batch_has_tokens_and_labels_alone() -> None:
     assert set(batch) == {"input_ids", "attention_mask", "labels"}
     assert batch["labels"].dtype == torch.float32
     assert batch["labels"].tolist() == multi_hot[[0, 3]].tolist()
+
+
+def test_texts_without_labels_follow_those_with_them_and_keep_their_teacher() -> None:
+    labelled, more = examples(hidden=True), tiny_tokens(rows=5, seed=8)
+    random = np.random.default_rng(6)
+    logits = random.normal(size=(5, 5)).astype(np.float32)
+    states = random.normal(size=(more.offsets[-1], 4)).astype(np.float16)
+    teacher = TeacherOutputs(logits, states, 0.0)
+    extra = Examples(more, unlabelled_targets(5, like=labelled.targets), teacher)
+    joined = JoinedExamples([labelled, extra])
+    assert len(joined) == 17
+    assert joined.lengths.tolist() == [*labelled.tokens.lengths, *more.lengths]
+    batch = Collator(0)([joined[3], joined[12], joined[16]])
+    assert batch["labels"].tolist() == [labelled.targets[3], UNLABELLED, UNLABELLED]
+    assert np.array_equal(batch["teacher_logits"][1:].numpy(), logits[[0, 4]])
+    length = more.lengths[4]
+    assert batch["input_ids"][2, :length].tolist() == more.row(4).tolist()
+    assert np.array_equal(batch["teacher_hidden"][2, :length].numpy(), states[-length:])

@@ -26,6 +26,7 @@ SCRIPT = """
 import json, sys
 from functools import partial
 from pathlib import Path
+import numpy as np
 from distillora.artifacts import write_atomic
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.models.adapters import add_adapter
@@ -33,8 +34,10 @@ from distillora.models.backbones import weights_sha256
 from distillora.progress import Reporter
 from distillora.recipe import LoraTuning, Training
 from distillora.runtime import set_seed, start_processes
-from distillora.training.batches import Examples
+from distillora.training.batches import Examples, JoinedExamples
+from distillora.training.label_losses import unlabelled_targets
 from distillora.training.objectives import Objective
+from distillora.training.teacher_cache import TeacherOutputs
 from distillora.training.trainer import train
 from tiny import learnable_classes, tiny_model, tiny_tokens
 
@@ -46,10 +49,21 @@ if tuning == "lora":
     model = add_adapter(model, LoraTuning(method="lora", rank=4, alpha=8, dropout=0.2))
 rows = [tiny_tokens(rows=950, seed=0), tiny_tokens(rows=60, seed=1)]
 data = [Examples(tokens, learnable_classes(tokens)) for tokens in rows]
+objective = Objective()
+if tuning == "extra text":
+    rows = [tiny_tokens(rows=550, seed=0), tiny_tokens(rows=400, seed=2)]
+    targets = learnable_classes(rows[0])
+    targets = [targets, unlabelled_targets(len(rows[1]), like=targets)]
+    draw = np.random.default_rng(0)
+    teachers = [
+        TeacherOutputs(draw.normal(size=(len(t), 5)).astype(np.float32), None, 0) for t in rows
+    ]
+    data[0] = JoinedExamples([Examples(*part) for part in zip(rows, targets, teachers)])
+    objective = Objective(labels=0.5, distillation=0.5)
 trained = train(
     model,
     *data,
-    objective=Objective(),
+    objective=objective,
     settings=Training(epochs=3, batch_size=8, learning_rate=1e-2, checkpoint_minutes=1e-6),
     metric="f1_weighted",
     epoch_metrics=partial(epoch_metrics, task="single_label"),
@@ -138,7 +152,7 @@ def tear(checkpoints: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("tuning", ["full", "lora"])
+@pytest.mark.parametrize("tuning", ["full", "lora", "extra text"])
 def test_training_killed_at_chosen_moments_ends_in_the_same_bits(
     tuning: str, script: Path, tmp_path: Path
 ) -> None:

@@ -23,7 +23,7 @@ def read_label_names(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: no names, an empty one, one that stands twice, or not UTF-8.
     """
-    lines = [line.strip() for _, line in _read_lines(path)]
+    lines = [line.strip() for _, line in read_lines(path)]
     while lines and not lines[-1]:
         lines.pop()
     return check_label_names(lines, str(path))
@@ -38,14 +38,19 @@ def read_tsv(path: Path, n_labels: int) -> Split:
     """
     rows = [
         _parse_row(line, n_labels, f"{path}, line {number}")
-        for number, line in _read_lines(path)
+        for number, line in read_lines(path)
         if line
     ]
     texts, labels, ids = zip(*rows, strict=True) if rows else ((), (), ())
     return Split(texts, labels, ids)
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a UTF-8 file without their ends, with their numbers from 1.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not UTF-8.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:

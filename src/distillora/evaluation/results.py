@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from distillora.data.audit import AuditRecord as AuditRecord
+from distillora.data.extra_text import ExtraTextRecord as ExtraTextRecord
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.evidence import Evidence
 
@@ -235,6 +236,7 @@ class DataRecord(Record):
 
     ``sha256`` maps each split to a hash of its rows as they were used.
     ``dropped_from_train`` counts the rows left out because their text is evaluated too.
+    ``extra_text`` maps the path of each file of texts without labels to what was used of it.
     """
 
     source: str
@@ -245,6 +247,7 @@ class DataRecord(Record):
     sha256: dict[str, str]
     dropped_from_train: int
     audit: AuditRecord
+    extra_text: dict[str, ExtraTextRecord] = {}
 
 
 class Environment(Record):

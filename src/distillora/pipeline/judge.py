@@ -32,8 +32,8 @@ from distillora.evaluation.thresholds import (
     tune_thresholds,
 )
 from distillora.models.backbones import weights_sha256
-from distillora.pipeline.bench import Workbench
-from distillora.pipeline.make import TrainingRecord, load_arm
+from distillora.pipeline.bench import Workbench, load_arm
+from distillora.pipeline.make import TrainingRecord
 from distillora.pipeline.plan import ArmPlan
 from distillora.probabilities import sigmoid
 from distillora.runtime import device, device_name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from distillora.artifacts import (
     ArmLayout,
     is_sealed,
-    one_at_a_time,
     seal_folder,
     write_atomic,
     write_folder_atomic,
 )
-from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord, LayerSearchRecord
 from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
@@ -28,34 +25,24 @@ from distillora.models.backbones import (
     load_backbone,
     load_classifier,
     set_output_bias,
-    weights_sha256,
 )
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
-from distillora.pipeline.bench import Workbench
+from distillora.pipeline.bench import Workbench, load_arm
 from distillora.pipeline.depth import draw_layers, find_best_layers
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.schedule import Task, teacher_seeds
+from distillora.pipeline.schedule import Task
+from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
-    device,
     is_main_process,
     resolve_precision,
     set_seed,
     wait_for_everyone,
 )
 from distillora.training.batches import Examples
-from distillora.training.objectives import Objective, label_bias
-from distillora.training.teacher_cache import (
-    TeacherKey,
-    TeacherOutputs,
-    compute_outputs,
-    load_outputs,
-    mean_outputs,
-)
+from distillora.training.objectives import label_bias
 from distillora.training.trainer import Trained, train
-
-_OBJECTIVE_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
 
 Layers = tuple[int, ...]
 
@@ -153,16 +140,6 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     return load_arm(bench, init.arm)
 
 
-def load_arm(bench: Workbench, name: str, seed: int | None = None) -> Any:
-    """Load a finished arm's model from disk, of this seed if no other is given."""
-    return load_classifier(
-        str(bench.folder(name, seed).model),
-        None,
-        bench.data.corpus.label_names,
-        multi_label=bench.data.recipe.multi_label,
-    )
-
-
 def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
     """Return the validation metric that chooses the epoch."""
     wanted = plan.arm.training.best_metric
@@ -176,17 +153,14 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
         return _record(None, metric, _time_before(bench, plan, {}))
-    teachers = {
-        Task(name, seed): teacher_outputs(bench, plan, name, seed)
-        for name in arm.teachers
-        for seed in teacher_seeds(data.recipe, plan.name, bench.seed)
-    }
-    tokens = functools.partial(data.tokens, plan.tokenizer)
+    examples, outputs = training_examples(bench, plan)
     trained = train(
         model,
-        Examples(tokens("train"), data.targets("train"), mean_outputs(list(teachers.values()))),
-        Examples(tokens("validation"), data.targets("validation")),
-        objective=Objective(**{term: getattr(arm.objective, term) for term in _OBJECTIVE_TERMS}),
+        examples,
+        Examples(data.tokens(plan.tokenizer, "validation"), data.targets("validation")),
+        objective=make_objective(
+            arm.objective, data.targets("train"), len(data.corpus.label_names)
+        ),
         settings=arm.training,
         metric=metric,
         epoch_metrics=functools.partial(epoch_metrics, task=data.recipe.task),
@@ -198,47 +172,20 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         reporter=bench.reporter,
         title=plan.name,
     )
-    return _record(trained, metric, _time_before(bench, plan, teachers))
+    return _record(trained, metric, _time_before(bench, plan, outputs))
 
 
-def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str, seed: int) -> TeacherOutputs:
-    """Return a teacher's outputs over the training texts, computed if this is the first need."""
-    data, teacher_plan = bench.data, bench.plans[name]
-    tokens = data.tokens(teacher_plan.tokenizer, "train")
-    tokenizer = data.tokenizer(teacher_plan.tokenizer)
-    teacher = load_arm(bench, name, seed)
-    key = TeacherKey(
-        teacher=weights_sha256(teacher),
-        data=data.corpus.splits["train"].sha256,
-        tokenizer=tokenizer_sha256(tokenizer),
-        max_length=data.recipe.data.max_length,
-        precision=resolve_precision(plan.arm.training.precision),
-        hidden=plan.arm.objective.hidden_cosine > 0,
-    )
-    folder = bench.layout.teacher_outputs / key.digest
-    if is_main_process():
-        with one_at_a_time(folder):  # two students may need it at once
-            if not folder.exists():
-                title = f"{name}, seed {seed}: outputs over the training texts"
-                bench.reporter.say(f"  {title}")
-                with bench.reporter.track(title, len(tokens)) as advance:
-                    model = teacher.to(device())
-                    compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
-    wait_for_everyone()
-    return load_outputs(folder, key, tokens)
-
-
-def _time_before(
-    bench: Workbench, plan: ArmPlan, teachers: Mapping[Task, TeacherOutputs]
-) -> dict[str, float]:
+def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
     before: dict[str, float] = {}
-    for task in {**{Task(name, bench.seed): None for name in plan.arm.needs}, **teachers}:
+    made = [Task(name, bench.seed) for name in plan.arm.needs]
+    for task in dict.fromkeys([*made, *(teacher for teacher, _ in outputs)]):
         record = _read_record(bench.folder(*task))
         before |= {**record.before, f"{task.arm}, seed {task.seed}": record.seconds}
-    for task, outputs in teachers.items():
-        kind = "outputs" if outputs.hidden is None else "outputs and hidden states"
-        before[f"{kind} of {task.arm}, seed {task.seed}"] = outputs.seconds
+    for (task, split), found in outputs.items():
+        kind = "outputs" if found.hidden is None else "outputs and hidden states"
+        place = "" if split == "train" else f" on {split}"
+        before[f"{kind} of {task.arm}, seed {task.seed}{place}"] = found.seconds
     return before
 
 

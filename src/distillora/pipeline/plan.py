@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.table import Table
 from transformers import PreTrainedConfig
 
 from distillora.data.corpus import Corpus
+from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter, resolve_targets
 from distillora.models.backbones import (
@@ -21,7 +23,7 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
-from distillora.recipe import Arm, LoraTuning, Recipe
+from distillora.recipe import Arm, LoraTuning, Objective, Recipe
 
 LATE_RULES = ("random", "searched")
 """Rules whose layers are known only when an arm is made."""
@@ -39,6 +41,7 @@ class ArmPlan:
         trainable, total: parameters while training, adapters included.
         targets: the modules that get an adapter.
         steps: optimizer steps.
+        extra_texts: how many texts without labels it learns from as well.
         tokenizer: name and revision of the model whose tokenizer it uses.
     """
 
@@ -52,6 +55,7 @@ class ArmPlan:
     total: int
     targets: tuple[str, ...]
     steps: int
+    extra_texts: int
     tokenizer: tuple[str, str | None]
 
     @property
@@ -84,7 +88,7 @@ class ArmPlan:
             return "-"
         objective = self.arm.objective
         terms = {
-            "labels": objective.labels,
+            f"labels{_describe_label_loss(objective)}": objective.labels,
             f"distillation (T={objective.temperature:g})": objective.distillation,
             "logits MSE": objective.logits_mse,
             "hidden cosine": objective.hidden_cosine,
@@ -92,10 +96,29 @@ class ArmPlan:
         text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
         seeds = ", all seeds" if objective.teacher_seeds == "all" else ""
         teachers = " and ".join(self.arm.teachers)
-        return text + (f" from {teachers}{seeds}" if teachers else "")
+        text += f" from {teachers}{seeds}" if teachers else ""
+        return text + (f", also on {self.extra_texts:,} extra texts" if self.extra_texts else "")
 
 
-def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
+def _describe_label_loss(objective: Objective) -> str:
+    """Say in parentheses what is not plain in the label loss."""
+    settings = {
+        "plain": [],
+        "weighted": ["weighted"],
+        "focal": [f"focal, gamma {objective.focal_gamma:g}"],
+        "asymmetric": [
+            f"asymmetric, gammas {objective.gamma_pos:g} and {objective.gamma_neg:g}, "
+            f"margin {objective.margin:g}"
+        ],
+    }[objective.label_loss]
+    if objective.label_smoothing:
+        settings = [*settings, f"smoothing {objective.label_smoothing:g}"]
+    return f" ({', '.join(settings)})" if settings else ""
+
+
+def plan_arms(
+    recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText]
+) -> dict[str, ArmPlan]:
     """Work out every arm, in the order in which they are made.
 
     Raises:
@@ -104,14 +127,22 @@ def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
     plans: dict[str, ArmPlan] = {}
     for name in recipe.arm_order():
         try:
-            plans[name] = _plan_arm(name, recipe, corpus, plans)
+            plans[name] = _plan_arm(name, recipe, corpus, extra, plans)
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
 
 
-def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, ArmPlan]) -> ArmPlan:
+def _plan_arm(
+    name: str,
+    recipe: Recipe,
+    corpus: Corpus,
+    extra: Mapping[Path, ExtraText],
+    plans: Mapping[str, ArmPlan],
+) -> ArmPlan:
     arm = recipe.arms[name]
+    path = arm.objective.extra_text
+    extra_texts = 0 if path is None else len(extra[path].rows)
     origin = _origin_config(arm, recipe, corpus.label_names, plans)
     available = origin.num_hidden_layers
     late = arm.init.layers in LATE_RULES
@@ -132,7 +163,8 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
         trainable=trainable,
         total=total,
         targets=targets,
-        steps=_count_steps(arm, len(corpus.splits["train"])),
+        steps=_count_steps(arm, len(corpus.splits["train"]) + extra_texts),
+        extra_texts=extra_texts,
         tokenizer=plans[arm.init.arm].tokenizer
         if arm.init.arm
         else (arm.init.origin, arm.init.revision),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ from transformers import PreTrainedTokenizerFast
 
 from distillora.artifacts import RunLayout, write_atomic
 from distillora.data.audit import AuditRecord, audit_corpus
-from distillora.data.corpus import Corpus
+from distillora.data.corpus import Corpus, Split
+from distillora.data.extra_text import ExtraText, read_extra_text
 from distillora.data.sources import drop_shared_texts, read_corpus
 from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_texts
+from distillora.errors import DataError
 from distillora.evaluation.results import DataRecord
 from distillora.models.backbones import load_tokenizer
 from distillora.recipe import Recipe
+from distillora.training.label_losses import unlabelled_targets
 
 TokenizerName = tuple[str, str | None]
 
@@ -27,18 +31,37 @@ def read_data(recipe: Recipe) -> tuple[Corpus, Corpus]:
     return found, drop_shared_texts(found) if recipe.data.drop_shared else found
 
 
+def read_extra_texts(recipe: Recipe, corpus: Corpus) -> dict[Path, ExtraText]:
+    """Return the texts without labels that arms of the recipe name, by their path.
+
+    Raises:
+        DataError: a file cannot be used; the message begins with ``arms.<name>``.
+    """
+    found: dict[Path, ExtraText] = {}
+    for name, arm in recipe.arms.items():
+        path = arm.objective.extra_text
+        if path is not None and path not in found:
+            try:
+                found[path] = read_extra_text(path, corpus, recipe.data.limit)
+            except DataError as error:
+                raise DataError(f"arms.{name}.objective.extra_text: {error}") from error
+    return found
+
+
 @dataclass
 class PreparedData:
     """The data of a run, in every form that a stage needs.
 
-    Tokens are made when an arm first asks for them, once for each tokenizer.
+    A split goes by its name, texts without labels by the path of their file. Tokens are made when
+    an arm first asks for them, once for each tokenizer.
     """
 
     recipe: Recipe
     corpus: Corpus
     cache: Path
+    extra: Mapping[Path, ExtraText] = field(default_factory=dict)
     _tokenizers: dict[TokenizerName, PreTrainedTokenizerFast] = field(default_factory=dict)
-    _tokens: dict[tuple[TokenizerName, str], TokenizedSplit] = field(default_factory=dict)
+    _tokens: dict[tuple[TokenizerName, str | Path], TokenizedSplit] = field(default_factory=dict)
 
     def tokenizer(self, name: TokenizerName) -> PreTrainedTokenizerFast:
         """Return a tokenizer by the name and revision of its model."""
@@ -46,22 +69,28 @@ class PreparedData:
             self._tokenizers[name] = load_tokenizer(*name)
         return self._tokenizers[name]
 
-    def tokens(self, name: TokenizerName, split: str) -> TokenizedSplit:
+    def rows(self, split: str | Path) -> Split:
+        """Return the texts of a split."""
+        return self.extra[split].rows if isinstance(split, Path) else self.corpus.splits[split]
+
+    def tokens(self, name: TokenizerName, split: str | Path) -> TokenizedSplit:
         """Return the tokens of a split, from the cache if they are there."""
         if (name, split) not in self._tokens:
             # no barrier here: the judging stage asks in the main process alone, and processes
             # that write the same tokens at once each put a whole file in place
             self._tokens[name, split] = load_or_tokenize(
-                self.corpus.splits[split],
+                self.rows(split),
                 self.tokenizer(name),
                 self.recipe.data.max_length,
                 self.cache,
             )
         return self._tokens[name, split]
 
-    def targets(self, split: str) -> npt.NDArray[Any]:
+    def targets(self, split: str | Path) -> npt.NDArray[Any]:
         """Return class numbers (rows,), or a multi-hot matrix (rows, labels)."""
-        rows = self.corpus.splits[split]
+        rows = self.rows(split)
+        if isinstance(split, Path):
+            return unlabelled_targets(len(rows), like=self.targets("train"))
         if self.recipe.multi_label:
             return rows.multi_hot(len(self.corpus.label_names))
         return rows.classes()
@@ -81,8 +110,9 @@ def save_audit(layout: RunLayout, audit: AuditRecord) -> None:
     write_atomic(layout.audit, audit.model_dump_json(indent=1))
 
 
-def describe_data(recipe: Recipe, corpus: Corpus, audit: AuditRecord) -> DataRecord:
+def describe_data(data: PreparedData, audit: AuditRecord) -> DataRecord:
     """Return what ``results.json`` says about the data."""
+    recipe, corpus = data.recipe, data.corpus
     return DataRecord(
         source=corpus.source,
         task=recipe.task,
@@ -92,4 +122,5 @@ def describe_data(recipe: Recipe, corpus: Corpus, audit: AuditRecord) -> DataRec
         sha256={name: split.sha256 for name, split in corpus.splits.items()},
         dropped_from_train=corpus.dropped_from_train,
         audit=audit,
+        extra_text={str(path): extra.record for path, extra in data.extra.items()},
     )

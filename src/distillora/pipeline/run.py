@@ -17,6 +17,7 @@ from distillora.artifacts import (
     write_atomic,
 )
 from distillora.data.audit import AuditRecord, format_audit
+from distillora.data.extra_text import ExtraText
 from distillora.errors import InputError, RunFolderError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
@@ -31,6 +32,7 @@ from distillora.pipeline.prepare import (
     audit_data,
     describe_data,
     read_data,
+    read_extra_texts,
     save_audit,
 )
 from distillora.pipeline.schedule import Task, plan_tasks
@@ -50,12 +52,17 @@ from distillora.runtime import (
 def show_plan(recipe: Recipe) -> RenderableType:
     """Work out what the recipe would make, and return it as tables; nothing is trained."""
     _, corpus = read_data(recipe)
-    plans = plan_arms(recipe, corpus)
+    extra = read_extra_texts(recipe, corpus)
+    plans = plan_arms(recipe, corpus, extra)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
     about = (
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
-    return Group(about, plan_table(plans, recipe.seeds))
+    return Group(about, *_describe_extra(extra), plan_table(plans, recipe.seeds))
+
+
+def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
+    return [f"extra text {path}: {found.record.describe()}" for path, found in extra.items()]
 
 
 def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Results | None:
@@ -79,10 +86,13 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
     environment = _describe_environment(recipe, jobs)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     found, corpus = read_data(recipe)
-    plans = plan_arms(recipe, corpus)
+    extra = read_extra_texts(recipe, corpus)
+    plans = plan_arms(recipe, corpus, extra)
     with _open_run(layout, recipe):
-        data = PreparedData(recipe, corpus, layout.tokens)
+        data = PreparedData(recipe, corpus, layout.tokens, extra)
         record = _audit(layout, recipe, found, data, plans)
+        for line in _describe_extra(extra):
+            reporter.say(line)
         reporter.say(plan_table(plans, recipe.seeds))
         bench = Workbench(plans, data, layout, recipe.seeds[0], reporter)
         tasks = plan_tasks(recipe)
@@ -166,7 +176,7 @@ def _audit(
     audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
     if is_main_process():
         save_audit(layout, audit)
-    return describe_data(recipe, data.corpus, audit)
+    return describe_data(data, audit)
 
 
 def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:

@@ -1,6 +1,7 @@
 """Recipes: what an experiment is made of, as frozen and validated data."""
 
 from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe
+from distillora.recipe.objective import LabelLoss, Objective
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     GOEMOTIONS_ID,
@@ -8,7 +9,6 @@ from distillora.recipe.sections import (
     Init,
     Layers,
     LoraTuning,
-    Objective,
     Section,
     Training,
 )
@@ -18,6 +18,7 @@ __all__ = [
     "Arm",
     "Data",
     "Init",
+    "LabelLoss",
     "Layers",
     "LoraTuning",
     "Objective",

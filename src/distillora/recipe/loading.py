@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from distillora.errors import RecipeError, did_you_mean
+from distillora.recipe.objective import Objective
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     Data,
@@ -19,7 +20,6 @@ from distillora.recipe.sections import (
     LayerRule,
     LoraTuning,
     NoTuning,
-    Objective,
     Section,
     Training,
 )

@@ -14,12 +14,12 @@ from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
 from distillora.recipe.grid import expand_grids
+from distillora.recipe.objective import Objective
 from distillora.recipe.sections import (
     Count,
     Data,
     FullTuning,
     Init,
-    Objective,
     Section,
     Training,
     Tuning,
@@ -99,6 +99,11 @@ class Recipe(Section):
                     raise ValueError(f"arms.{name}.{key}: no arm is named '{other}'.{hint}")
             if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
+            if arm.objective.label_loss == "asymmetric" and not self.multi_label:
+                raise ValueError(
+                    f"arms.{name}.objective.label_loss: 'asymmetric' is for task 'multi_label'; "
+                    "'weighted' and 'focal' are for both tasks"
+                )
         self.arm_order()
         for name, arm in self.arms.items():
             untrained = [other for other in arm.needs if not self._is_trained(other)]

@@ -1,4 +1,4 @@
-"""The sections of a recipe: data, what an arm starts from, tuning, objective, training."""
+"""The sections of a recipe: data, what an arm starts from, tuning, training."""
 
 from __future__ import annotations
 
@@ -154,56 +154,6 @@ class LoraTuning(Section):
 
 
 Tuning = Annotated[FullTuning | LoraTuning | NoTuning, Field(discriminator="method")]
-
-
-class Objective(Section):
-    """Weights of the terms of the training loss; those that are 0 are not computed.
-
-    Attributes:
-        labels: cross-entropy (single-label) or binary cross-entropy (multi-label).
-        distillation: softened KL divergence to the teacher's outputs, at ``temperature``.
-        logits_mse: mean squared error between the student's and the teacher's logits.
-        hidden_cosine: cosine distance between the last hidden states.
-        teacher: the arm whose outputs are learnt; by default the one that ``init`` starts from.
-            Of several arms (a list) the mean of their logits is learnt.
-        teacher_seeds: ``own``: the teacher of the arm's own seed; ``all``: the mean of the logits
-            of all seeds of the run.
-        allow_untrained_teacher: learn from a teacher that was never tuned on the task.
-    """
-
-    labels: Number = Field(default=1.0, ge=0)
-    distillation: Number = Field(default=0.0, ge=0)
-    logits_mse: Number = Field(default=0.0, ge=0)
-    hidden_cosine: Number = Field(default=0.0, ge=0)
-    temperature: Number = Field(default=2.0, gt=0)
-    teacher: str | tuple[str, ...] | None = None
-    teacher_seeds: Literal["own", "all"] = "own"
-    allow_untrained_teacher: bool = False
-
-    @model_validator(mode="after")
-    def _something_to_learn(self) -> Self:
-        if not self.labels and not self.uses_teacher:
-            raise ValueError("all weights are 0: nothing to learn")
-        if self.teacher is not None and not self.uses_teacher:
-            raise ValueError("a teacher is named, but no distillation term has a weight")
-        if self.hidden_cosine and (len(self.teachers) > 1 or self.teacher_seeds == "all"):
-            raise ValueError("hidden_cosine learns from one teacher; name one, or set it to 0")
-        if self.teacher_seeds == "all" and not self.uses_teacher:
-            raise ValueError("teacher_seeds is given, but no distillation term has a weight")
-        return self
-
-    @property
-    def teachers(self) -> tuple[str, ...]:
-        """The arms that ``teacher`` names."""
-        if self.teacher is None:
-            return ()
-        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
-
-    @property
-    def uses_teacher(self) -> bool:
-        """Whether a term needs the teacher's outputs."""
-        return bool(self.distillation or self.logits_mse or self.hidden_cosine)
-
 
 BestMetric = Literal["auto", "loss", "accuracy", "f1_weighted", "f1_macro", "average_precision"]
 

@@ -27,7 +27,11 @@ def audit_blocks(results: Results) -> tuple[Block, ...]:
         f"Texts that two splits share: {formats.name_list(shared) or 'none'}. "
         f"Rows dropped from training because their text is evaluated too: {dropped:,}.",
     )
-    return (*map(Text, texts), _split_table(results), class_figure(audit))
+    extra = [
+        f"Texts without labels from {path}, for the teachers to label: {record.describe()}."
+        for path, record in results.data.extra_text.items()
+    ]
+    return (*map(Text, (*texts, *extra)), _split_table(results), class_figure(audit))
 
 
 def origin_blocks(results: Results) -> tuple[Block, ...]:
@@ -35,6 +39,9 @@ def origin_blocks(results: Results) -> tuple[Block, ...]:
     data, environment = results.data, results.environment
     hashes = [
         (f"{split} ({data.rows.get(split, 0):,} rows)", h) for split, h in data.sha256.items()
+    ]
+    hashes += [
+        (f"{path} ({extra.rows:,} texts)", extra.sha256) for path, extra in data.extra_text.items()
     ]
     weights = [(f"{run.name}, seed {run.seed}", run.weights_sha256) for run in results.arms]
     return (

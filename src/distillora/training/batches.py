@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import ConcatDataset, Dataset, Sampler
 
 from distillora.data.tokens import TokenizedSplit, pad_batch
 from distillora.training.teacher_cache import TeacherOutputs
@@ -38,6 +38,11 @@ class Examples(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens of each row; shape (rows,)."""
+        return self.tokens.lengths
+
     def __getitem__(self, i: int) -> dict[str, Any]:
         example = {"input_ids": self.tokens.row(i), "labels": self.targets[i]}
         if self.teacher is not None:
@@ -46,6 +51,14 @@ class Examples(Dataset[dict[str, Any]]):
                 start, end = self.tokens.offsets[i : i + 2]
                 example["teacher_hidden"] = self.teacher.hidden[start:end]
         return example
+
+
+class JoinedExamples(ConcatDataset[dict[str, Any]]):
+    """Examples of several sources, one after another: labelled texts, and those without labels."""
+
+    def __init__(self, parts: Sequence[Examples]) -> None:
+        super().__init__(parts)
+        self.lengths = np.concatenate([part.lengths for part in parts])
 
 
 @dataclass(frozen=True)

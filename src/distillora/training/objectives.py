@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
+
+from distillora.training.label_losses import LabelTerm
 
 
 def label_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -101,13 +103,18 @@ def hidden_cosine(student: Tensor, teacher: Tensor, attention_mask: Tensor) -> T
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of the terms; a weight of 0 leaves the term out."""
+    """The weighted sum of the terms; a weight of 0 leaves the term out.
+
+    ``labels`` is the weight of ``label_term``, which rows without a label do not count in; all rows
+    count in the other terms.
+    """
 
     labels: float = 1.0
     distillation: float = 0.0
     logits_mse: float = 0.0
     hidden_cosine: float = 0.0
     temperature: float = 2.0
+    label_term: LabelTerm = field(default_factory=LabelTerm)
 
     @property
     def uses_teacher(self) -> bool:
@@ -127,7 +134,7 @@ class Objective:
         logits = logits.float()
         total = logits.new_zeros(())
         if self.labels:
-            total = total + self.labels * label_loss(logits, targets)
+            total = total + self.labels * self.label_term(logits, targets)
         if self.uses_teacher:
             assert teacher_logits is not None
             if self.distillation:

@@ -25,7 +25,7 @@ from distillora.models.adapters import load_weights
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.runtime import Precision, is_main_process, process_count, watch_memory
-from distillora.training.batches import Collator, Examples, LengthGroupedSampler
+from distillora.training.batches import Collator, Examples, JoinedExamples, LengthGroupedSampler
 from distillora.training.checkpoints import (
     CheckpointKeeper,
     Clock,
@@ -91,7 +91,7 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
 
     def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroupedSampler:
         batch = self.args.train_batch_size * self.args.world_size
-        return LengthGroupedSampler(self.train_dataset.tokens.lengths, batch, self.args.seed)
+        return LengthGroupedSampler(self.train_dataset.lengths, batch, self.args.seed)
 
 
 class EpochOrder(TrainerCallback):  # type: ignore[misc]
@@ -168,7 +168,7 @@ def training_arguments(
 
 def train(
     model: nn.Module,
-    examples: Examples,
+    examples: Examples | JoinedExamples,
     validation: Examples,
     *,
     objective: Objective,

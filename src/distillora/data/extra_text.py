@@ -1,0 +1,87 @@
+"""Texts without labels, for a teacher to label: one a line, in UTF-8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from distillora.data.corpus import Corpus, Split
+from distillora.data.tsv import read_lines
+from distillora.errors import DataError
+
+
+class ExtraTextRecord(BaseModel):
+    """What was used of a file of texts without labels.
+
+    Attributes:
+        rows: texts that are used.
+        evaluated: lines left out because validation or test holds their text.
+        repeated: lines left out because the training split or an earlier line holds their text.
+        sha256: hash of the texts that are used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int
+    evaluated: int
+    repeated: int
+    sha256: str
+
+    def describe(self) -> str:
+        """Say in words how many texts there are, and how many were left out."""
+        reasons = {
+            "in validation or test": self.evaluated,
+            "in training or repeated": self.repeated,
+        }
+        left_out = [f"{lines:,} {reason}" for reason, lines in reasons.items() if lines]
+        return f"{self.rows:,} texts" + (f"; left out: {', '.join(left_out)}" if left_out else "")
+
+
+@dataclass(frozen=True)
+class ExtraText:
+    """The texts of one file, with no label each and the number of their line as id."""
+
+    rows: Split
+    record: ExtraTextRecord
+
+
+def read_extra_text(path: Path, corpus: Corpus, limit: int | None = None) -> ExtraText:
+    """Read a file of texts, without those that the data set holds already.
+
+    White space around a text is taken off, and does not make it another one; blank lines are
+    skipped. Reading ends after ``limit`` texts that are used.
+
+    Raises:
+        DataError: there is no such file, it is not UTF-8, or no text is left.
+    """
+    if not path.is_file():
+        raise DataError(f"There is no file {path}. Give a text file with one text a line.")
+    evaluated = _texts(corpus, "validation", "test")
+    seen = _texts(corpus, "train")
+    left_out = {"evaluated": 0, "repeated": 0}
+    texts: dict[int, str] = {}
+    for number, line in read_lines(path):
+        text = line.strip()
+        if text in evaluated:
+            left_out["evaluated"] += 1
+        elif text in seen:
+            left_out["repeated"] += 1
+        elif text:
+            texts[number] = text
+            seen.add(text)
+            if len(texts) == limit:
+                break
+    if not texts:
+        known = f"all {sum(left_out.values()):,} are in the data set already"
+        found = f"no text in it is new: {known}" if any(left_out.values()) else "it holds no text"
+        raise DataError(f"{path} cannot teach anything, for {found}. Write one text a line.")
+    ids = tuple(map(str, texts))
+    rows = Split(tuple(texts.values()), ((),) * len(texts), ids)
+    return ExtraText(rows, ExtraTextRecord(rows=len(rows), sha256=rows.sha256, **left_out))
+
+
+def _texts(corpus: Corpus, *splits: str) -> set[str]:
+    # without "": an empty text of the data set does not make a blank line a text
+    return {text.strip() for split in splits for text in corpus.splits[split].texts} - {""}

@@ -1,0 +1,110 @@
+"""What an arm learns from: labels, what its teachers say of the texts, and the loss of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from distillora import recipe
+from distillora.artifacts import one_at_a_time
+from distillora.data.tokens import tokenizer_sha256
+from distillora.models.backbones import weights_sha256
+from distillora.pipeline.bench import Workbench, load_arm
+from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.schedule import Task, teacher_seeds
+from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
+from distillora.training import objectives
+from distillora.training.batches import Examples, JoinedExamples
+from distillora.training.label_losses import LabelTerm, label_weights
+from distillora.training.teacher_cache import (
+    TeacherKey,
+    TeacherOutputs,
+    compute_outputs,
+    load_outputs,
+    mean_outputs,
+)
+
+_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
+_LABEL_SETTINGS = ("focal_gamma", "gamma_pos", "gamma_neg", "margin")
+
+# what a teacher, at a seed, says of a split
+OutputsBySource = Mapping[tuple[Task, str | Path], TeacherOutputs]
+
+
+def make_objective(
+    settings: recipe.Objective, targets: npt.NDArray[Any], labels: int
+) -> objectives.Objective:
+    """Return the loss that a recipe describes.
+
+    Args:
+        targets: of the training rows that have labels; the rarer a label, the larger its weight.
+        labels: how many labels there are.
+    """
+    weighted = settings.label_loss == "weighted"
+    term = LabelTerm(
+        kind=settings.label_loss,
+        smoothing=settings.label_smoothing,
+        weights=tuple(label_weights(targets, labels).tolist()) if weighted else None,
+        **{name: getattr(settings, name) for name in _LABEL_SETTINGS},
+    )
+    terms = {name: getattr(settings, name) for name in _TERMS}
+    return objectives.Objective(**terms, label_term=term)
+
+
+def training_examples(bench: Workbench, plan: ArmPlan) -> tuple[JoinedExamples, OutputsBySource]:
+    """Return what an arm is trained on, and what its teachers say of it."""
+    data, objective = bench.data, plan.arm.objective
+    splits: list[str | Path] = ["train"]
+    if objective.extra_text is not None:
+        splits.append(objective.extra_text)
+    teachers = [
+        Task(name, seed)
+        for name in plan.arm.teachers
+        for seed in teacher_seeds(data.recipe, plan.name, bench.seed)
+    ]
+    outputs = {
+        (teacher, split): teacher_outputs(bench, plan, teacher, split)
+        for split in splits
+        for teacher in teachers
+    }
+    parts = [
+        Examples(
+            data.tokens(plan.tokenizer, split),
+            data.targets(split),
+            mean_outputs([outputs[teacher, split] for teacher in teachers]),
+        )
+        for split in splits
+    ]
+    return JoinedExamples(parts), outputs
+
+
+def teacher_outputs(
+    bench: Workbench, plan: ArmPlan, teacher: Task, split: str | Path
+) -> TeacherOutputs:
+    """Return a teacher's outputs over the texts of a split, computed if this is the first need."""
+    data, tokenizer_name = bench.data, bench.plans[teacher.arm].tokenizer
+    tokens, tokenizer = data.tokens(tokenizer_name, split), data.tokenizer(tokenizer_name)
+    model = load_arm(bench, *teacher)
+    key = TeacherKey(
+        teacher=weights_sha256(model),
+        data=data.rows(split).sha256,
+        tokenizer=tokenizer_sha256(tokenizer),
+        max_length=data.recipe.data.max_length,
+        precision=resolve_precision(plan.arm.training.precision),
+        hidden=plan.arm.objective.hidden_cosine > 0,
+    )
+    folder = bench.layout.teacher_outputs / key.digest
+    if is_main_process():
+        with one_at_a_time(folder):  # two students may need it at once
+            if not folder.exists():
+                which = "training" if split == "train" else "extra"
+                title = f"{teacher.arm}, seed {teacher.seed}: outputs over the {which} texts"
+                bench.reporter.say(f"  {title}")
+                with bench.reporter.track(title, len(tokens)) as advance:
+                    model = model.to(device())
+                    compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
+    wait_for_everyone()
+    return load_outputs(folder, key, tokens)

@@ -1,0 +1,111 @@
+"""The section of a recipe that says what an arm learns: labels, a teacher, text without labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from distillora.recipe.sections import Number, Section
+
+LabelLoss = Literal["plain", "weighted", "focal", "asymmetric"]
+
+# settings that belong to one label loss
+_LOSS_OF = {
+    "focal_gamma": "focal",
+    "gamma_pos": "asymmetric",
+    "gamma_neg": "asymmetric",
+    "margin": "asymmetric",
+}
+
+
+class Objective(Section):
+    """Weights of the terms of the training loss; those that are 0 are not computed.
+
+    Attributes:
+        labels: cross-entropy (single-label) or binary cross-entropy (multi-label).
+        distillation: softened KL divergence to the teacher's outputs, at ``temperature``.
+        logits_mse: mean squared error between the student's and the teacher's logits.
+        hidden_cosine: cosine distance between the last hidden states.
+        teacher: the arm whose outputs are learnt; by default the one that ``init`` starts from.
+            Of several arms (a list) the mean of their logits is learnt.
+        teacher_seeds: ``own``: the teacher of the arm's own seed; ``all``: the mean of the logits
+            of all seeds of the run.
+        allow_untrained_teacher: learn from a teacher that was never tuned on the task.
+        label_loss: ``plain``; ``weighted`` by how rare a label is; ``focal``, with
+            ``focal_gamma``; ``asymmetric`` (multi-label), with ``gamma_pos``, ``gamma_neg`` and
+            ``margin``. Validation losses stay plain.
+        label_smoothing: how far the labels move to the uniform distribution (single-label) or to
+            0.5 (multi-label).
+        extra_text: a UTF-8 file of texts without labels, one a line, from which the terms of the
+            teacher learn as well.
+    """
+
+    labels: Number = Field(default=1.0, ge=0)
+    distillation: Number = Field(default=0.0, ge=0)
+    logits_mse: Number = Field(default=0.0, ge=0)
+    hidden_cosine: Number = Field(default=0.0, ge=0)
+    temperature: Number = Field(default=2.0, gt=0)
+    teacher: str | tuple[str, ...] | None = None
+    teacher_seeds: Literal["own", "all"] = "own"
+    allow_untrained_teacher: bool = False
+    label_loss: LabelLoss = "plain"
+    focal_gamma: Number = Field(default=2.0, ge=0)
+    gamma_pos: Number = Field(default=0.0, ge=0)
+    gamma_neg: Number = Field(default=4.0, ge=0)
+    margin: Number = Field(default=0.05, ge=0, lt=1)
+    label_smoothing: Number = Field(default=0.0, ge=0, lt=1)
+    extra_text: Path | None = None
+
+    @field_validator("label_loss", "label_smoothing")
+    @classmethod
+    def _labels_count(cls, value: Any, info: ValidationInfo) -> Any:
+        if value not in ("plain", 0) and info.data.get("labels") == 0:
+            raise ValueError("this is about the labels, and the weight of labels is 0")
+        return value
+
+    @field_validator(*_LOSS_OF)
+    @classmethod
+    def _fits_label_loss(cls, value: float, info: ValidationInfo) -> float:
+        name = info.field_name or ""
+        chosen = info.data.get("label_loss", _LOSS_OF[name])
+        # a recipe that a run wrote out states the defaults too
+        if chosen != _LOSS_OF[name] and value != cls.model_fields[name].default:
+            raise ValueError(f"this is for label_loss '{_LOSS_OF[name]}', not for '{chosen}'")
+        return value
+
+    @field_validator("extra_text")
+    @classmethod
+    def _extra_text_is_taught(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        terms = ("distillation", "logits_mse", "hidden_cosine")
+        if value is not None and not any(info.data.get(term, True) for term in terms):
+            raise ValueError(
+                "only a teacher can label this text: give distillation, logits_mse or "
+                "hidden_cosine a weight, or leave it out"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if not self.labels and not self.uses_teacher:
+            raise ValueError("all weights are 0: nothing to learn")
+        if self.teacher is not None and not self.uses_teacher:
+            raise ValueError("a teacher is named, but no distillation term has a weight")
+        if self.hidden_cosine and (len(self.teachers) > 1 or self.teacher_seeds == "all"):
+            raise ValueError("hidden_cosine learns from one teacher; name one, or set it to 0")
+        if self.teacher_seeds == "all" and not self.uses_teacher:
+            raise ValueError("teacher_seeds is given, but no distillation term has a weight")
+        return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The arms that ``teacher`` names."""
+        if self.teacher is None:
+            return ()
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether a term needs the teacher's outputs."""
+        return bool(self.distillation or self.logits_mse or self.hidden_cosine)
