@@ -147,7 +147,7 @@ def _interval_chart(arms: Sequence[ArmEvidence], metric: str) -> alt.Chart:
         for arm in arms
         if (e := arm.metrics[metric])
     ]
-    ends = [value for row in rows for value in (row["low"], row["high"])]
+    ends = [end for arm in arms for end in (arm.metrics[metric].low, arm.metrics[metric].high)]
     scale = alt.Scale(domain=[min(ends), max(ends)], padding=16, nice=False)
     colours, shapes = arm_scales(names)
     base = alt.Chart(alt.Data(values=rows)).encode(
