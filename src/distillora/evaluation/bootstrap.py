@@ -49,7 +49,8 @@ def bootstrap_metrics(
     Args:
         truth, decided: as for :func:`measure_decisions`.
         resamples: how many draws.
-        seed: of the draws.
+        seed: of the draws: draw i is row i of
+            ``numpy.random.default_rng(seed).integers(0, rows, (resamples, rows))``.
 
     Returns:
         Shape (models, resamples, 4).

@@ -19,6 +19,16 @@ METRIC_NAMES = {
 _MOST_NAMED = 3
 
 
+def metric_title(metric: str) -> str:
+    """Write a metric's name as a heading.
+
+    >>> metric_title("f1_macro")
+    'Macro F1'
+    """
+    name = METRIC_NAMES[metric]
+    return name[0].upper() + name[1:]
+
+
 @dataclass(frozen=True)
 class Standing:
     """The other arms by what the headline metric shows against the best one, in order."""
@@ -51,9 +61,7 @@ def stand(best: ArmSummary, rivals: Sequence[ArmSummary], evidence: Evidence) ->
 
 
 def tell_standing(best: ArmSummary, standing: Standing) -> str:
-    """Say in words what is shown, and what is not; nothing if there is nobody to compare with."""
-    if not standing.others:
-        return ""
+    """Say in words what is shown, and what is not."""
     sentences = (
         _tell_alike(best, standing),
         _tell_shown(best, standing, standing.worse, "is better in {} than"),
