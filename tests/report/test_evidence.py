@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 
 from distillora.evaluation.evidence import Difference
+from distillora.report import write_report
 from distillora.report.evidence import (
     beats_table,
     evidence_blocks,
@@ -47,7 +48,7 @@ def test_the_table_of_intervals_has_mean_deviation_and_ends(make_run):
     cell = table.rows[0][2]
     assert table.rows[0][1].text == "3"
     assert cell.text == f"{found.mean:.4f}"
-    assert cell.spread == f"± {found.deviation:.4f}, {found.low:.4f}–{found.high:.4f}"
+    assert cell.spread == f"± {found.deviation:.4f},\n{found.low:.4f}–{found.high:.4f}"
     assert "both the test texts and the seeds" in explained(results)
 
 
@@ -117,3 +118,12 @@ def test_no_field_is_marked_where_no_difference_is_shown(default_run):
     table = beats_table(results.evidence.model_copy(update={"pairs": pairs}))
     assert not any(cell.best for row in table.rows for cell in row)
     assert "no difference is shown" in table.note
+
+
+def test_details_of_two_lines_stay_in_one_row_of_the_markdown(default_run):
+    run_dir, _ = default_run
+    markdown = write_report(run_dir).with_suffix(".md").read_text()
+    lines = markdown.split("All pairs, all metrics")[1].split("</details>")[0].splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 5  # a header, a rule, three pairs
+    assert all(row.count("|") == 7 for row in rows)

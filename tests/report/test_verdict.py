@@ -127,7 +127,7 @@ def test_many_arms_are_counted_and_not_listed(make_run):
     _, results = make_run(arms=(*names, "even"), rows=200)
     shown = {name: (0.05 + 0.01 * i, 0.001) for i, name in enumerate(names)}
     text = judge(with_differences(results, **shown)).text
-    assert "better in weighted F1 than 9 of the other arms, by 5.0 to 13.0 points." in text
+    assert "better in weighted F1 than all 9 other arms, by 5.0 to 13.0 points." in text
 
 
 def test_a_run_without_evidence_says_that_chance_was_not_weighed(default_run):

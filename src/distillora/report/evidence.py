@@ -77,7 +77,7 @@ def _estimate_cell(estimate: Estimate) -> Cell:
     interval = f"{formats.ratio(estimate.low)}–{formats.ratio(estimate.high)}"
     if estimate.deviation is None:
         return Cell(formats.ratio(estimate.mean), interval)
-    return Cell(formats.ratio(estimate.mean), f"± {formats.ratio(estimate.deviation)}, {interval}")
+    return Cell(formats.ratio(estimate.mean), f"± {formats.ratio(estimate.deviation)},\n{interval}")
 
 
 def beats_table(evidence: Evidence) -> Table:
@@ -92,7 +92,7 @@ def beats_table(evidence: Evidence) -> Table:
         f"corrected p. Marked: the row’s arm beats the column’s, at a corrected p below "
         f"{SIGNIFICANT}. Where neither of two fields is marked, no difference is shown."
     )
-    return Table(f"Which arm beats which in {metric}", ("", *names), rows, note)
+    return Table(f"Which arm beats which in {metric}", ("", *names), rows, note, mark="beats")
 
 
 def _beats_cell(evidence: Evidence, row: str, column: str) -> Cell:
@@ -123,12 +123,12 @@ def pairs_table(evidence: Evidence) -> Table:
         f"{SIGNIFICANT}. McNemar’s test compares the accuracies on these texts, and does not cover "
         "the seeds."
     )
-    return Table("All pairs, all metrics", header, rows, note, folded=True)
+    return Table("All pairs, all metrics", header, rows, note, folded=True, mark="shown")
 
 
 def _difference_cell(found: Difference) -> Cell:
     low, high = formats.points(found.low), formats.points(found.high)
-    detail = f"{low} to {high}, {_p(found.p_holm)}"
+    detail = f"{low} to {high},\n{_p(found.p_holm)}"
     return Cell(formats.points(found.mean), detail, best=found.p_holm < SIGNIFICANT)
 
 
@@ -154,7 +154,9 @@ def interval_figure(evidence: Evidence) -> Figure:
         f"Dot chart with error bars of {metric} on test. {told}.",
         draw(_interval_chart(evidence.arms, evidence.headline)),
         "Overlapping bars do not mean that two arms are alike: they erred on the same texts. "
-        "The table of pairs below compares them text by text.",
+        "The table of pairs below compares them text by text."
+        if evidence.pairs
+        else "",
     )
 
 

@@ -79,10 +79,8 @@ def _tell_alike(best: ArmSummary, standing: Standing) -> str:
             f"No difference in {standing.metric} is shown between ‘{best.name}’ and ‘{other}’ "
             f"({tell_interval(standing.differences[other])})."
         )
-    return (
-        f"No difference in {standing.metric} is shown between ‘{best.name}’ and "
-        f"{_names(standing.alike)}."
-    )
+    others = _names(standing, standing.alike)
+    return f"No difference in {standing.metric} is shown between ‘{best.name}’ and {others}."
 
 
 def _tell_shown(best: ArmSummary, standing: Standing, names: Sequence[str], verb: str) -> str:
@@ -91,14 +89,15 @@ def _tell_shown(best: ArmSummary, standing: Standing, names: Sequence[str], verb
     lead = f"‘{best.name}’ {verb.format(standing.metric)}"
     if len(names) > _MOST_NAMED:
         sizes = sorted(abs(100 * standing.differences[name].mean) for name in names)
-        return f"{lead} {_names(names)}, by {sizes[0]:.1f} to {sizes[-1]:.1f} points."
+        return f"{lead} {_names(standing, names)}, by {sizes[0]:.1f} to {sizes[-1]:.1f} points."
     told = [f"‘{name}’ ({tell_interval(standing.differences[name])})" for name in names]
     return f"{lead} {formats.name_list(told)}."
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(standing: Standing, names: Sequence[str]) -> str:
     if len(names) > 2 * _MOST_NAMED:
-        return f"{len(names)} of the other arms"
+        which = "all" if len(names) == standing.others else f"{len(names)} of the"
+        return f"{which} {standing.others} other arms"
     return formats.name_list([f"‘{name}’" for name in names])
 
 
