@@ -104,7 +104,7 @@ def test_where_nothing_is_shown_the_verdict_says_no_difference(default_run):
     _, results = default_run
     verdict = judge(with_differences(results, lora=(0.01, 0.2), odd=(0.004, 0.3)))
     assert (
-        "No difference in weighted F1 is shown between ‘even’ and ‘lora’ and ‘odd’."
+        "No difference in weighted F1 is shown between ‘even’ and each of ‘lora’ and ‘odd’."
     ) in verdict.text
     assert "is better in weighted F1" not in verdict.text
     assert verdict.cards[-1].value == "0 of 2 other arms"

@@ -98,7 +98,7 @@ def _names(standing: Standing, names: Sequence[str]) -> str:
     if len(names) > 2 * _MOST_NAMED:
         which = "all" if len(names) == standing.others else f"{len(names)} of the"
         return f"{which} {standing.others} other arms"
-    return formats.name_list([f"‘{name}’" for name in names])
+    return f"each of {formats.name_list([f'‘{name}’' for name in names])}"
 
 
 def tell_interval(found: Difference) -> str:
