@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import f1_score
 
-from distillora.evaluation.thresholds import tune_thresholds
+from distillora.evaluation.thresholds import tune_one_threshold, tune_thresholds
 
 
 def best_f1(scores, truth):
@@ -108,3 +108,60 @@ def test_a_smoothed_threshold_without_positives_or_with_scores_at_the_edge_is_de
     thresholds = tune_thresholds(scores, [[0, 0], [1, 0], [0, 0]], default=0.4, smoothing=0.4)
     assert 0 < thresholds[0] <= 1
     assert thresholds[1] == pytest.approx(0.4)
+
+
+def macro_f1(truth, decided):
+    occurring = np.flatnonzero(truth.any(axis=0) | decided.any(axis=0))
+    return f1_score(truth, decided, labels=occurring, average="macro", zero_division=0)
+
+
+def simulated(rows, shares, seed):
+    """Probabilities and truth of labels with these shares, separated alike."""
+    random = np.random.default_rng(seed)
+    truth = random.random((rows, len(shares))) < shares
+    logits = np.log(np.maximum(shares, 0.01)) + 1.5 * truth + random.normal(size=truth.shape)
+    return 1 / (1 + np.exp(-logits)), truth
+
+
+def test_one_threshold_reaches_the_best_macro_f1_that_any_has():
+    scores, truth = simulated(80, [0.5, 0.3, 0.1], seed=1)
+    best = max(macro_f1(truth, scores >= cut) for cut in np.unique(scores))
+    reached = macro_f1(truth, scores >= tune_one_threshold(scores, truth))
+    assert reached == pytest.approx(best)
+
+
+def test_of_equally_good_common_thresholds_the_one_nearest_to_one_half_wins():
+    scores = [[0.9, 0.1], [0.2, 0.8]]
+    assert tune_one_threshold(scores, [[1, 0], [0, 1]]) == pytest.approx(0.5, abs=0.001)
+    low = [[0.3, 0.1], [0.2, 0.4]]
+    assert tune_one_threshold(low, [[1, 0], [0, 1]]) == pytest.approx(0.3, abs=0.001)
+    assert tune_one_threshold(scores, np.zeros((2, 2))) == pytest.approx(0.5, abs=0.001)
+
+
+def test_shrinkage_draws_a_label_to_the_common_threshold_by_its_positives():
+    scores, truth = simulated(400, [0.3, 0.1, 0.02], seed=2)
+    own, common = tune_thresholds(scores, truth), tune_one_threshold(scores, truth)
+    shrunk = tune_thresholds(scores, truth, shrinkage=25)
+    positives = truth.sum(axis=0)
+    weight = positives / (positives + 25)
+    expected = weight * log_odds(own) + (1 - weight) * log_odds(common)
+    assert log_odds(shrunk) == pytest.approx(expected)
+
+
+def test_a_label_without_positives_takes_the_common_threshold():
+    scores, truth = simulated(400, [0.3, 0.1, 0.0], seed=2)
+    shrunk = tune_thresholds(scores, truth, shrinkage=25)
+    assert shrunk[2] == pytest.approx(tune_one_threshold(scores, truth))
+
+
+def test_shrinkage_does_better_on_rows_that_were_not_tuned_on():
+    def mean_macro(shrinkage):
+        reached = []
+        for seed in range(12):
+            scores, truth = simulated(500, [0.2, 0.1] + [0.015] * 8, seed)
+            unseen, unseen_truth = simulated(4000, [0.2, 0.1] + [0.015] * 8, 100 + seed)
+            cuts = tune_thresholds(scores, truth, smoothing=0.4, shrinkage=shrinkage)
+            reached.append(macro_f1(unseen_truth, unseen >= cuts))
+        return np.mean(reached)
+
+    assert mean_macro(30) > mean_macro(0) + 0.003

@@ -54,7 +54,7 @@ def test_the_results_on_disk_are_those_returned_and_follow_the_schema(
     out, results = finished
     assert Results.load(out / "results.json") == results
     raw = json.loads((out / "results.json").read_text())
-    assert {"schema_version", "recipe", "data", "environment", "arms", "evidence"} == set(raw)
+    assert set(raw) == {"schema_version", "recipe", "data", "environment", "arms", "evidence"}
     assert {"accuracy", "f1_weighted", "f1_macro", "loss"} <= set(raw["arms"][0]["metrics"]["test"])
 
 
@@ -119,6 +119,26 @@ def test_the_best_epoch_is_the_one_with_the_best_validation_metric(
         assert result.best_metric == "f1_weighted"
         assert result.history[result.best_epoch - 1].f1_weighted == max(scores)
         assert result.metrics.validation.f1_weighted == pytest.approx(max(scores), abs=1e-6)
+
+
+def test_the_evidence_is_on_the_figures_of_the_arms(finished: tuple[Path, Results]) -> None:
+    evidence = finished[1].evidence
+    assert evidence is not None and len(evidence.pairs) == 3
+    for own in evidence.arms:
+        tests = [arm(finished[1], own.name, seed).metrics.test for seed in own.seeds]
+        mean = sum(test.f1_weighted for test in tests) / 2
+        assert own.metrics["f1_weighted"].mean == pytest.approx(mean)
+
+
+def test_confusions_count_every_test_row_and_those_on_the_diagonal_are_right(
+    finished: tuple[Path, Results],
+) -> None:
+    for one in finished[1].arms:
+        assert one.confusions is not None
+        counted = sum(map(sum, one.confusions))
+        right = sum(row[label] for label, row in enumerate(one.confusions))
+        assert counted == one.metrics.test.rows
+        assert right / counted == pytest.approx(one.metrics.test.accuracy)
 
 
 def test_seeds_differ_and_the_report_is_written(finished: tuple[Path, Results]) -> None:
@@ -204,6 +224,10 @@ def test_multi_label_data_gets_thresholds_from_validation(
     assert test.tuned is not None
     assert test.accuracy == test.subset_accuracy
     assert test.average_precision is not None and test.hamming_loss is not None
+    assert odd.ladder is not None
+    for metric in ("accuracy", "f1_weighted", "f1_macro", "f1_micro"):
+        assert getattr(odd.ladder.fixed, metric) == pytest.approx(getattr(test, metric))
+        assert getattr(odd.ladder.tuned, metric) == pytest.approx(getattr(test.tuned, metric))
 
 
 def test_a_ready_classifier_teaches_without_being_trained(

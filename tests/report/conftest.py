@@ -16,6 +16,7 @@ from sklearn.metrics import confusion_matrix
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
 from distillora.data.taxonomy import EKMAN
 from distillora.evaluation.comparison import compare_runs
+from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics, sigmoid, single_label_metrics
 from distillora.evaluation.results import (
     ArmResult,
@@ -107,10 +108,14 @@ def _arm(
     }
     path = f"arms/{name}/seed-{seed}/predictions.parquet"
     _write_predictions(run_dir / path, truth, logits)
-    thresholds = None
+    thresholds = ladder = None
     if multi:
-        hot = _multi_hot(truth["validation"], len(labels))
-        thresholds = tune_thresholds(sigmoid(logits["validation"]), hot)
+        hot = {split: _multi_hot(truth[split], len(labels)) for split in SPLITS}
+        scores = {split: sigmoid(logits[split]) for split in SPLITS}
+        thresholds = tune_thresholds(scores["validation"], hot["validation"], shrinkage=10)
+        ladder = climb_ladder(
+            scores["validation"], hot["validation"], scores["test"], hot["test"], thresholds
+        )
     measured = {
         split: multi_label_metrics(
             logits[split], _multi_hot(truth[split], len(labels)), labels, thresholds
@@ -137,6 +142,7 @@ def _arm(
         best_metric="f1_weighted",
         metrics=Metrics(**measured),
         thresholds=None if thresholds is None else tuple(thresholds),
+        ladder=ladder,
         cost=Cost(
             model_bytes=int(megabytes * 1e6),
             adapter_bytes=3_040_000 if lora else None,

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from distillora.errors import IntegrityError, RunFolderError
+from distillora.errors import RunFolderError
 from distillora.report import build_report, write_report
 
 
@@ -88,7 +88,7 @@ def test_the_page_can_be_read_without_seeing_it(report):
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
     charts = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(charts) == 5
+    assert len(charts) == 6
     assert all(chart["role"] == "img" and len(chart["aria-label"]) > 50 for chart in charts)
     assert "" not in page.tables
     ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
@@ -157,7 +157,7 @@ def test_markdown_shows_the_same_charts_as_files(report):
     *_, run_dir = report
     markdown = (run_dir / "report.md").read_text()
     links = re.findall(r"\]\((charts/[\w-]+\.svg)\)", markdown)
-    assert len(links) == 5
+    assert len(links) == 6
     for link in links:
         svg = ElementTree.fromstring((run_dir / link).read_text())
         assert svg.tag.endswith("svg")
@@ -253,23 +253,30 @@ def test_a_missing_results_file_is_named(tmp_path):
         write_report(tmp_path)
 
 
-def test_a_missing_predictions_file_is_named(make_run):
-    run_dir, results = make_run(arms=("odd",))
-    (run_dir / results.arms[0].predictions).unlink()
-    with pytest.raises(IntegrityError, match=r"arms/odd/seed-0/predictions\.parquet"):
-        write_report(run_dir)
+def test_an_older_run_without_evidence_still_makes_a_report(make_run):
+    run_dir, results = make_run(task="multi_label")
+    arms = tuple(
+        arm.model_copy(update={"ladder": None, "confusions": None}) for arm in results.arms
+    )
+    older = results.model_copy(update={"arms": arms, "evidence": None})
+    page = Page(build_report(older, run_dir).read_text())
+    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
+    assert "#labels" in links
+    assert not links & {"#evidence", "#confusions"}
+    assert not [caption for caption in page.tables if "thresholds were set" in caption]
+    assert "How much of the differences is chance was not worked out" in page.text
 
 
-def test_torn_or_foreign_predictions_are_refused(make_run):
-    run_dir, results = make_run(arms=("odd",))
-    path = run_dir / results.arms[0].predictions
-    whole = path.read_bytes()
-    path.write_bytes(whole[:200])
-    with pytest.raises(IntegrityError, match="does not hold an arm's predictions"):
-        write_report(run_dir)
-    path.write_bytes(whole)
-    fewer = results.arms[0].metrics.test.model_copy(update={"rows": 7})
-    metrics = results.arms[0].metrics.model_copy(update={"test": fewer})
-    arm = results.arms[0].model_copy(update={"metrics": metrics})
-    with pytest.raises(IntegrityError, match="1200 test rows instead of 7"):
-        build_report(results.model_copy(update={"arms": (arm,)}), run_dir)
+def test_the_evidence_stands_in_page_and_markdown(report):
+    page, _, results, run_dir = report
+    found = results.evidence.difference("even", "odd")
+    matrix = page.tables["Which arm beats which in weighted F1"]
+    assert matrix[0] == ["", "lora", "odd", "even"]
+    cell = next(row for row in matrix if row[0] == "even")[2]
+    assert cell.startswith(f"{100 * found.mean:+.1f}★")
+    assert page.row("All pairs, all metrics", "lora − odd")[1].startswith("-")
+    assert "corrected by Holm over all 3 pairs of arms" in page.text
+    assert "cover the test texts alone" in page.text
+    markdown = (run_dir / "report.md").read_text()
+    assert "Which arm beats which in weighted F1" in markdown
+    assert "charts/intervals.svg" in markdown

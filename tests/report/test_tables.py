@@ -11,7 +11,7 @@ import rich.console
 from distillora.report import summary_table
 from distillora.report.charts import confusion_figure, loss_figure
 from distillora.report.formats import clock, layer_list, name_list, size
-from distillora.report.summary import summarise
+from distillora.report.summary import ArmSummary, summarise
 from distillora.report.tables import cost_table, label_table, quality_tables
 from distillora.report.tradeoff import spread_apart
 
@@ -91,17 +91,68 @@ def test_there_is_no_loss_chart_without_training(make_run):
 
 def test_the_confusion_chart_tells_its_worst_confusions_in_words(make_run):
     _, results = make_run(arms=("odd",))
-    counts = np.array([[6, 4, 0], [0, 5, 0], [1, 0, 9]])
+    arm = results.arms[0].model_copy(update={"confusions": ((6, 4, 0), (0, 5, 0), (1, 0, 9))})
     names = ["joy", "anger", "fear"]
-    figure = confusion_figure(summarise(results)[0], counts, names, "single_label")
+    figure = confusion_figure(ArmSummary("odd", (arm,)), names, "single_label")
     assert "joy as anger (40%) and fear as joy (10%)" in figure.alt
+
+
+def test_the_confusions_of_several_seeds_are_added_up(make_run):
+    _, results = make_run(arms=("odd",))
+    runs = tuple(
+        results.arms[0].model_copy(update={"confusions": counts})
+        for counts in (((8, 2), (0, 5)), ((6, 4), (0, 5)))
+    )
+    figure = confusion_figure(ArmSummary("odd", runs), ["joy", "anger"], "single_label")
+    assert "joy as anger (30%)." in figure.alt
+
+
+def test_there_is_no_confusion_chart_of_runs_that_were_not_counted(make_run):
+    _, results = make_run(arms=("odd",))
+    older = results.arms[0].model_copy(update={"confusions": None})
+    runs = (results.arms[0], older)
+    assert confusion_figure(ArmSummary("odd", runs), results.data.labels, "single_label") is None
+
+
+def test_rare_labels_are_marked(make_run):
+    _, results = make_run(arms=("odd",))
+    table = label_table(results)
+    for name, support, *_ in (tuple(cell.text for cell in row) for row in table.rows):
+        assert name.endswith(" (rare)") == (int(support) < 30)
+    assert {"(rare)" in row[0].text for row in table.rows} == {True, False}
+    assert "fewer than 30 test rows" in table.note
+
+
+def test_labels_that_are_not_rare_need_no_note(make_run):
+    _, results = make_run(arms=("odd",), labels=("joy", "anger", "neutral"))
+    table = label_table(results)
+    assert not any("(rare)" in row[0].text for row in table.rows)
+    assert "rare" not in table.note
+
+
+def test_the_ladder_of_thresholds_has_a_column_each_and_marks_no_oracle(make_run):
+    _, results = make_run(arms=("odd", "even"), task="multi_label")
+    table = quality_tables(results)[-1]
+    titles = [title.split("\N{NO-BREAK SPACE}")[0] for title in table.header[1:]]
+    assert titles == [
+        "Fixed at 0.5",
+        "One, tuned",
+        "Per label, tuned",
+        "Per label, shrunk",
+        "Oracle, not a result",
+    ]
+    ladder = results.arms[0].ladder
+    rungs = (ladder.fixed, ladder.one, ladder.exact, ladder.tuned, ladder.oracle)
+    assert [cell.text for cell in table.rows[0][1:]] == [f"{r.f1_macro:.4f}" for r in rungs]
+    assert best_of(table, "Oracle, not a result") == []
 
 
 def test_many_labels_are_cut_to_those_that_can_be_read(make_run):
     _, results = make_run(arms=("odd",))
     names = [f"topic {i}" for i in range(60)]
-    arm = summarise(results)[0]
-    figure = confusion_figure(arm, np.eye(60, dtype=int), names, "single_label")
+    diagonal = tuple(map(tuple, np.eye(60, dtype=int).tolist()))
+    arm = results.arms[0].model_copy(update={"confusions": diagonal})
+    figure = confusion_figure(ArmSummary("odd", (arm,)), names, "single_label")
     assert "Only the 40 most frequent of 60." in figure.note
 
 

@@ -1,13 +1,10 @@
-"""The verdict: who wins, by what right, and what the test texts cannot show."""
+"""The verdict: who wins, by what right, and what is not shown."""
 
 from __future__ import annotations
 
-import math
-
-import pytest
-
+from distillora.evaluation.evidence import Difference
 from distillora.evaluation.results import ArmResult, Results
-from distillora.report.verdict import judge, noise_half_width
+from distillora.report.verdict import judge
 
 
 def change(results: Results, **arms: dict[str, float]) -> Results:
@@ -77,19 +74,67 @@ def test_of_equally_costly_arms_the_better_one_is_both(default_run):
     assert "No arm is clearly cheaper" in verdict.text
 
 
-def test_a_difference_that_the_test_texts_cannot_show_is_called_so(default_run):
+def with_differences(results: Results, **against_even: tuple[float, float]) -> Results:
+    """Set the difference of ‘even’ to other arms (mean, corrected p) in weighted F1."""
+    pairs = []
+    for pair in results.evidence.pairs:
+        mean, p = against_even.get(pair.first, (0.0, 1.0))  # ‘even’ is the second of its pairs
+        found = Difference(mean=-mean, low=-mean - 0.01, high=-mean + 0.01, p=p, p_holm=p)
+        differences = {**pair.differences, "f1_weighted": found}
+        pairs.append(pair.model_copy(update={"differences": differences}))
+    evidence = results.evidence.model_copy(update={"pairs": tuple(pairs)})
+    return results.model_copy(update={"evidence": evidence})
+
+
+def test_what_is_shown_and_what_is_not_is_told_apart(default_run):
     _, results = default_run
-    results = change(
-        results,
-        lora={"validation": 0.40, "test": 0.40},
-        odd={"validation": 0.56, "test": 0.56},
-        even={"validation": 0.57, "test": 0.57},
-    )
-    text = judge(results).text
-    assert "‘odd’ is that near to ‘even’: this run does not show which is better" in text
-    assert "‘lora’ is that near" not in text
-    clear = change(results, odd={"validation": 0.45, "test": 0.45})
-    assert "every other arm is farther from ‘even’ than that" in judge(clear).text
+    verdict = judge(with_differences(results, lora=(0.06, 0.001), odd=(0.004, 0.3)))
+    assert (
+        "No difference in weighted F1 is shown between ‘even’ and ‘odd’ "
+        "(+0.4 points, 95% interval -0.6 to +1.4)."
+    ) in verdict.text
+    assert (
+        "‘even’ is better in weighted F1 than ‘lora’ (+6.0 points, 95% interval +5.0 to +7.0)."
+    ) in verdict.text
+    assert verdict.cards[-1].label == "Shown to be worse"
+    assert verdict.cards[-1].value == "1 of 2 other arms"
+
+
+def test_where_nothing_is_shown_the_verdict_says_no_difference(default_run):
+    _, results = default_run
+    verdict = judge(with_differences(results, lora=(0.01, 0.2), odd=(0.004, 0.3)))
+    assert (
+        "No difference in weighted F1 is shown between ‘even’ and each of ‘lora’ and ‘odd’."
+    ) in verdict.text
+    assert "is better in weighted F1" not in verdict.text
+    assert verdict.cards[-1].value == "0 of 2 other arms"
+
+
+def test_models_that_are_alike_are_not_told_apart_by_their_own_predictions(make_run):
+    _, results = make_run(arms=("alpha", "omega"), seeds=(0, 1))  # two arms of one skill
+    assert "No difference in weighted F1 is shown between" in judge(results).text
+
+
+def test_a_best_arm_that_turns_out_worse_on_test_is_told(default_run):
+    _, results = default_run
+    text = judge(with_differences(results, lora=(-0.03, 0.001), odd=(0.05, 0.001))).text
+    assert "‘even’ turned out worse on test in weighted F1 than ‘lora’ (-3.0 points" in text
+    assert "‘even’ is better in weighted F1 than ‘odd’ (+5.0 points" in text
+
+
+def test_many_arms_are_counted_and_not_listed(make_run):
+    names = tuple(f"arm{i}" for i in range(9))
+    _, results = make_run(arms=(*names, "even"), rows=200)
+    shown = {name: (0.05 + 0.01 * i, 0.001) for i, name in enumerate(names)}
+    text = judge(with_differences(results, **shown)).text
+    assert "better in weighted F1 than all 9 other arms, by 5.0 to 13.0 points." in text
+
+
+def test_a_run_without_evidence_says_that_chance_was_not_weighed(default_run):
+    _, results = default_run
+    verdict = judge(results.model_copy(update={"evidence": None}))
+    assert "How much of the differences is chance was not worked out" in verdict.text
+    assert "Shown to be worse" not in [card.label for card in verdict.cards]
 
 
 def test_a_teacher_does_not_compete_with_its_students(make_run):
@@ -105,7 +150,7 @@ def test_an_arm_alone_is_not_praised(make_run):
     verdict = judge(results)
     assert "nothing to compare it with" in verdict.text
     assert "Best quality" not in verdict.text
-    assert verdict.cards[0].label == "The only arm"
+    assert [card.label for card in verdict.cards] == ["The only arm"]
 
 
 def test_multi_label_arms_are_chosen_by_average_precision(make_run):
@@ -125,8 +170,3 @@ def test_several_seeds_are_judged_by_their_mean(make_run):
     assert "means over 3 seeds" in verdict.text
     mean = sum(run.metrics.test.f1_weighted for run in verdict.best.runs) / 3
     assert f"weighted F1 of {mean:.4f}" in verdict.text
-
-
-def test_the_noise_is_the_half_width_of_a_difference_of_two_shares():
-    assert noise_half_width(0.5, 5427) == pytest.approx(1.96 * math.sqrt(0.5 / 5427))
-    assert noise_half_width(0.57, 5427) == pytest.approx(0.0186, abs=1e-4)

@@ -2,12 +2,13 @@
 
 Efron 1979 (Annals of Statistics 7). Rows are drawn with replacement, the same draw for every
 model, so that differences are paired. A draw is a vector of row counts, and every count that F1
-needs is a product of these with a matrix of 0 and 1: all draws of all models are one matrix product.
+needs is a product of these with a matrix of 0 and 1: many draws of all models are one matrix
+product.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,8 @@ import numpy.typing as npt
 METRICS = ("accuracy", "f1_weighted", "f1_macro", "f1_micro")
 """What is resampled, in the order of the last axis below."""
 
-_CHUNK = 500  # draws at a time: 500 x 5,427 rows are 11 MB
+_DRAWN = 4_000_000  # row counts at a time, 16 MB: about 740 draws of 5,427 rows
+_STACKED = 64_000_000  # flags of several models at a time, 256 MB: 200 models on 5,427 x 28
 
 Matrix = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -36,9 +38,7 @@ def measure_decisions(truth: Flags, decided: Sequence[Flags]) -> npt.NDArray[np.
         ValueError: shapes that differ, or no rows.
     """
     _check(truth, decided)
-    once = np.ones((1, len(truth)), dtype=np.float32)
-    actual = _count(once, truth)
-    return np.stack([_measure(once, truth, actual, own)[0] for own in decided])
+    return _bootstrap(truth, decided, lambda: iter([np.ones((1, len(truth)), np.float32)]))[:, 0]
 
 
 def bootstrap_metrics(
@@ -49,7 +49,8 @@ def bootstrap_metrics(
     Args:
         truth, decided: as for :func:`measure_decisions`.
         resamples: how many draws.
-        seed: of the draws.
+        seed: of the draws: draw i is row i of
+            ``numpy.random.default_rng(seed).integers(0, rows, (resamples, rows))``.
 
     Returns:
         Shape (models, resamples, 4).
@@ -58,60 +59,71 @@ def bootstrap_metrics(
         ValueError: shapes that differ, or no rows.
     """
     _check(truth, decided)
-    measured = np.empty((len(decided), resamples, len(METRICS)))
-    start = 0
-    for weights in _draw_weights(len(truth), resamples, seed):
-        end = start + len(weights)
-        actual = _count(weights, truth)
-        for model, own in enumerate(decided):
-            measured[model, start:end] = _measure(weights, truth, actual, own)
-        start = end
-    return measured
+    return _bootstrap(truth, decided, lambda: _draw_weights(len(truth), resamples, seed))
+
+
+def _bootstrap(
+    truth: Flags, decided: Sequence[Flags], draw: Callable[[], Iterator[Matrix]]
+) -> npt.NDArray[np.float64]:
+    """Measure all models under every row of weights; ``draw`` begins the same draws anew."""
+    rows, labels = truth.shape
+    together = max(1, _STACKED // (rows * (2 * labels + 1)))
+    measured = []
+    for start in range(0, len(decided), together):
+        stacked = _stack(truth, decided[start : start + together])
+        chunks = [_measure(weights, stacked, labels) for weights in draw()]
+        measured.append(np.concatenate(chunks).transpose(1, 0, 2))
+    return np.concatenate(measured)
 
 
 def _draw_weights(rows: int, resamples: int, seed: int) -> Iterator[Matrix]:
     """Yield how often each row is drawn, in chunks of shape (draws, rows)."""
     random = np.random.default_rng(seed)
-    for start in range(0, resamples, _CHUNK):
-        draws = min(_CHUNK, resamples - start)
+    most = max(1, _DRAWN // rows)
+    for start in range(0, resamples, most):
+        draws = min(most, resamples - start)
         drawn = random.integers(0, rows, (draws, rows))
         drawn += np.arange(draws)[:, None] * rows
         counts = np.bincount(drawn.ravel(), minlength=draws * rows)
         yield counts.reshape(draws, rows).astype(np.float32)
 
 
-def _measure(
-    weights: Matrix, truth: Flags, actual: npt.NDArray[np.float64], decided: Flags
-) -> npt.NDArray[np.float64]:
-    """Return the metrics under each row of ``weights``, shape (draws, 4).
+def _stack(truth: Flags, decided: Sequence[Flags]) -> Matrix:
+    """Lay what is counted side by side: the truth, then each model's hits, labels, right rows.
 
-    ``actual`` is how many rows of each draw have each label, shape (draws, labels).
+    Shape (rows, labels + models x (2 x labels + 1)).
     """
-    hits = _count(weights, truth & decided)
-    given = _count(weights, decided)
+    parts = [truth]
+    for own in decided:
+        parts += [truth & own, own, (truth == own).all(axis=1, keepdims=True)]
+    return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _measure(weights: Matrix, stacked: Matrix, labels: int) -> npt.NDArray[np.float64]:
+    """Return the metrics under each row of ``weights``, shape (draws, models, 4)."""
+    # float32 holds every whole number up to 16.7 million, so these sums of counts are exact
+    counts = (weights @ stacked).astype(np.float64)
+    actual = counts[:, None, :labels]
+    own = counts[:, labels:].reshape(len(counts), -1, 2 * labels + 1)
+    hits, given, right = np.split(own, [labels, 2 * labels], axis=2)
     mentions = actual + given
-    f1 = np.divide(2 * hits, mentions, out=np.zeros_like(hits), where=mentions > 0)
-    total = weights.sum(axis=1, dtype=np.float64)
-    right = _count(weights, (truth == decided).all(axis=1, keepdims=True))[:, 0]
+    f1 = _divide(2 * hits, mentions)
+    total = np.broadcast_to(weights.sum(axis=1, dtype=np.float64)[:, None], right.shape[:2])
     return np.stack(
         [
-            right / total,
-            _divide((f1 * actual).sum(axis=1), actual.sum(axis=1)),
-            _divide(f1.sum(axis=1), (mentions > 0).sum(axis=1)),
-            _divide(2 * hits.sum(axis=1), mentions.sum(axis=1)),
+            right[..., 0] / total,
+            _divide((f1 * actual).sum(axis=2), np.broadcast_to(actual.sum(axis=2), total.shape)),
+            _divide(f1.sum(axis=2), (mentions > 0).sum(axis=2)),
+            _divide(2 * hits.sum(axis=2), mentions.sum(axis=2)),
         ],
-        axis=1,
+        axis=2,
     )
 
 
-def _count(weights: Matrix, flags: Flags) -> npt.NDArray[np.float64]:
-    # float32 holds every whole number up to 16.7 million, so these sums of counts are exact
-    return (weights @ flags.astype(np.float32)).astype(np.float64)
-
-
 def _divide(
-    above: npt.NDArray[np.float64], below: npt.NDArray[np.generic]
+    above: npt.NDArray[np.float64], below: npt.NDArray[np.float64] | npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
+    """Divide arrays of one shape, with 0 where there is nothing to divide by."""
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 

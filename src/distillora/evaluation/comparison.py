@@ -23,11 +23,11 @@ from distillora.evaluation.predictions import decide, read_predictions, true_lab
 from distillora.evaluation.results import ArmResult, Task
 from distillora.evaluation.significance import (
     LEVEL,
-    Uncertain,
     difference_over_seeds,
     estimate_over_seeds,
     holm,
     mcnemar,
+    smallest_p,
 )
 
 RESAMPLES = 10_000
@@ -84,7 +84,9 @@ def compare_decisions(
         headline: one of ``METRICS``.
         resamples: bootstrap draws.
     """
-    arms = _measure(truth, decisions, resamples)
+    # in the order of the seeds, so that the same ones pair up whichever was made first
+    ordered = {name: dict(sorted(by_seed.items())) for name, by_seed in decisions.items()}
+    arms = _measure(truth, ordered, resamples)
     return Evidence(
         headline=headline,
         level=LEVEL,
@@ -119,44 +121,49 @@ def _estimates(arm: _Measured) -> dict[str, Estimate]:
         found = estimate_over_seeds(by_seed, arm.resampled[:, :, i])
         low, high = found.interval()
         deviation = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None
-        estimates[metric] = Estimate(mean=found.value, deviation=deviation, low=low, high=high)
+        estimates[metric] = Estimate(
+            mean=found.value, deviation=deviation, low=max(low, 0.0), high=min(high, 1.0)
+        )
     return estimates
 
 
 def _compare_pairs(arms: Mapping[str, _Measured]) -> tuple[PairEvidence, ...]:
     pairs = list(combinations(arms, 2))
-    differences = [
-        {metric: _difference(arms[a], arms[b], i) for i, metric in enumerate(METRICS)}
-        for a, b in pairs
-    ]
-    corrected = {
-        metric: holm([found[metric].p for found in differences]).tolist() for metric in METRICS
+    by_metric = {
+        metric: _correct([_difference(arms[a], arms[b], i) for a, b in pairs])
+        for i, metric in enumerate(METRICS)
     }
-    exact = [mcnemar(arms[a].right, arms[b].right) for a, b in pairs]
+    tested = [mcnemar(arms[a].right, arms[b].right) for a, b in pairs]
+    corrected = holm(tested).tolist()
     return tuple(
         PairEvidence(
             first=a,
             second=b,
-            differences={
-                metric: _record(differences[k][metric], corrected[metric][k]) for metric in METRICS
-            },
-            mcnemar=exact[k],
-            mcnemar_holm=float(holm(exact)[k]),
+            differences={metric: by_metric[metric][k] for metric in METRICS},
+            mcnemar=tested[k],
+            mcnemar_holm=corrected[k],
         )
         for k, (a, b) in enumerate(pairs)
     )
 
 
-def _difference(first: _Measured, second: _Measured, metric: int) -> Uncertain:
-    return difference_over_seeds(
+def _difference(first: _Measured, second: _Measured, metric: int) -> Difference:
+    found = difference_over_seeds(
         first.figures[:, metric],
         second.figures[:, metric],
         first.resampled[:, :, metric],
         second.resampled[:, :, metric],
         paired=first.seeds == second.seeds,
     )
-
-
-def _record(found: Uncertain, corrected: float) -> Difference:
     low, high = found.interval()
-    return Difference(mean=found.value, low=low, high=high, p=found.p, p_holm=corrected)
+    p = max(found.p, smallest_p(first.right.shape[1]))
+    return Difference(mean=found.value, low=max(low, -1.0), high=min(high, 1.0), p=p, p_holm=p)
+
+
+def _correct(differences: Sequence[Difference]) -> list[Difference]:
+    """Correct the p-values of one metric for all pairs of arms."""
+    corrected = holm([found.p for found in differences]).tolist()
+    return [
+        found.model_copy(update={"p_holm": p})
+        for found, p in zip(differences, corrected, strict=True)
+    ]

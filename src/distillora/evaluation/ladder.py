@@ -27,14 +27,15 @@ def climb_ladder(
         validation_truth, test_truth: 1 where a row has a label, else 0; the same shapes.
         tuned: the thresholds that ship, shape (labels,).
     """
+    labels = test.shape[1]
     ways = {
-        "fixed": 0.5,
-        "one": tune_one_threshold(validation, validation_truth),
+        "fixed": np.full(labels, 0.5),
+        "one": np.full(labels, tune_one_threshold(validation, validation_truth)),
         "exact": tune_thresholds(validation, validation_truth),
         "tuned": tuned,
         "oracle": tune_thresholds(test, test_truth),
     }
-    decided = [np.asarray(test >= cuts) for cuts in ways.values()]
+    decided = [test >= cuts for cuts in ways.values()]
     figures = measure_decisions(test_truth.astype(np.bool_), decided)
     rungs = (Rung(**dict(zip(METRICS, own.tolist(), strict=True))) for own in figures)
     return Ladder(**dict(zip(ways, rungs, strict=True)))

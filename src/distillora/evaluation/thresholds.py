@@ -26,7 +26,7 @@ def tune_thresholds(
     F1 changes only where the threshold passes a score, so one cut between each two neighbouring
     scores is tried. A cut stands in the middle of its gap (``default`` itself, where the gap
     holds it), which leaves the most room for rounding. Of equally good cuts the one nearest to
-    ``default`` is taken. A label without positives keeps ``default``.
+    ``default`` is taken. Without ``shrinkage``, a label without positives keeps ``default``.
 
     With ``smoothing``, the threshold is the middle of a broad hill of F1 instead of the highest
     peak, which for a rare label is often one lucky row: F1 over the threshold's log-odds is
@@ -35,7 +35,7 @@ def tune_thresholds(
 
     With ``shrinkage``, the thresholds of rare labels are drawn towards the one that is best for
     all labels together (:func:`tune_one_threshold`), in log-odds: a label with n positives keeps
-    n / (n + shrinkage) of its own.
+    n / (n + shrinkage) of its own, one without positives nothing.
 
     Args:
         probabilities: in [0, 1], shape (rows, labels).
@@ -66,8 +66,8 @@ def tune_thresholds(
 def tune_one_threshold(probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike) -> float:
     """Find the one threshold for all labels with the largest macro-F1.
 
-    Macro-F1 as in :mod:`distillora.evaluation.metrics`. The threshold is sought on a grid of 200
-    steps over the log-odds of the scores; of equally good ones the smallest is taken.
+    Macro-F1 as in :mod:`distillora.evaluation.metrics`. The threshold is sought on a grid of 1,000
+    steps over the log-odds of the scores; of equally good ones the one nearest to 0.5 is taken.
 
     Args:
         probabilities: in [0, 1], shape (rows, labels).
@@ -80,7 +80,7 @@ def tune_one_threshold(probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike) -
     truth = np.asarray(multi_hot).astype(np.int64)
     _check(scores, truth)
     logits = _log_odds(scores)
-    cuts = np.linspace(logits.min(), logits.max(), 200)
+    cuts = np.linspace(logits.min(), logits.max(), 1000)
     actual = truth.sum(axis=0)
     total = np.zeros(len(cuts))
     occurring = np.zeros(len(cuts))
@@ -90,7 +90,8 @@ def tune_one_threshold(probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike) -
         total += np.divide(2 * hits, mentions, out=np.zeros(len(cuts)), where=mentions > 0)
         occurring += mentions > 0
     macro = np.divide(total, occurring, out=np.zeros(len(cuts)), where=occurring > 0)
-    return float(_probability(cuts[macro.argmax()]))
+    best = cuts[macro >= macro.max() - 1e-12]
+    return float(_probability(best[np.abs(best).argmin()]))
 
 
 def _shrink(

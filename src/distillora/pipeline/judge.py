@@ -1,6 +1,7 @@
 """The third stage: what a trained arm is worth, on validation and test, and what it costs.
 
-This is the only stage that looks at test labels, and nothing is chosen here by them.
+This is the only stage that looks at test labels. Nothing is chosen here by them, except the
+thresholds of the ladder's last rung, which say how much there is to win and are not kept.
 """
 
 from __future__ import annotations
@@ -130,7 +131,10 @@ def _climb(
 ) -> Ladder | None:
     if thresholds is None:
         return None
-    probabilities = {split: sigmoid(own / temperature) for split, own in logits.items()}
+    # in float64, as the metrics are: else a score at a threshold could fall on either side
+    probabilities = {
+        split: sigmoid(own.astype(np.float64) / temperature) for split, own in logits.items()
+    }
     return climb_ladder(
         probabilities["validation"],
         bench.data.targets("validation"),

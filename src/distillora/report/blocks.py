@@ -14,8 +14,9 @@ class Cell:
 
     Attributes:
         text: the value.
-        spread: its standard deviation over the seeds, as ``± 0.01``, or nothing.
-        best: whether it is the best of its column.
+        spread: its standard deviation over the seeds, as ``± 0.01``, or how sure it is, in one
+            line or two; or nothing.
+        best: whether it is marked, as the best of its column or as the table's note says.
     """
 
     text: str = MISSING
@@ -34,6 +35,7 @@ class Table:
         note: how to read it.
         words: the columns hold words rather than numbers, and are set left.
         folded: shown only when the reader asks for it.
+        mark: what a marked cell is called for those who cannot see the star.
     """
 
     caption: str
@@ -42,6 +44,7 @@ class Table:
     note: str = ""
     words: bool = False
     folded: bool = False
+    mark: str = "best"
     kind: Literal["table"] = "table"
 
 

@@ -9,7 +9,7 @@ import altair as alt
 from distillora.evaluation.evidence import ArmEvidence, Difference, Estimate, Evidence, PairEvidence
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Block, Cell, Figure, Table, Text
-from distillora.report.standing import METRIC_NAMES, SIGNIFICANT
+from distillora.report.standing import METRIC_NAMES, SIGNIFICANT, metric_title
 from distillora.report.theme import arm_scales, colour, draw
 
 _ROW = 30  # pixels for an arm
@@ -27,23 +27,38 @@ def evidence_blocks(evidence: Evidence | None) -> list[Block]:
 
 
 def _explain(evidence: Evidence) -> str:
-    seeds = max(len(arm.seeds) for arm in evidence.arms)
-    cover = (
-        "both the test texts and the seeds: another set of texts of this size, other seeds"
-        if seeds > 1
-        else "the test texts alone: with one seed, nothing is known of what another would give"
-    )
-    return (
-        f"Intervals are 95% and cover {cover}. They come from {evidence.resamples:,} paired "
-        "bootstrap draws of the test texts, the same draws for every arm, and the variance between "
-        "seeds, with Student’s t at Satterthwaite’s degrees of freedom. p-values are two-sided and "
-        f"corrected by Holm over all {len(evidence.pairs)} pairs of arms."
-    )
+    sentences = [
+        f"Intervals are {evidence.level:.0%} and cover {_tell_cover(evidence)}.",
+        f"They come from {evidence.resamples:,} paired bootstrap draws of the test texts, the same "
+        "draws for every arm",
+    ]
+    if any(len(arm.seeds) > 1 for arm in evidence.arms):
+        sentences[-1] += (
+            ", and from the variance between seeds, with Student’s t at Satterthwaite’s degrees "
+            "of freedom"
+        )
+    sentences[-1] += "."
+    if evidence.pairs:
+        over = f" and corrected by Holm over all {len(evidence.pairs)} pairs of arms"
+        sentences.append(f"p-values are two-sided{over if len(evidence.pairs) > 1 else ''}.")
+    return " ".join(sentences)
+
+
+def _tell_cover(evidence: Evidence) -> str:
+    several = [len(arm.seeds) > 1 for arm in evidence.arms]
+    if all(several):
+        return "both the test texts and the seeds: another set of texts of this size, other seeds"
+    if any(several):
+        return (
+            "the test texts, and the seeds of those arms that have several; of an arm with one "
+            "seed, nothing is known of what another would give"
+        )
+    return "the test texts alone: with one seed, nothing is known of what another would give"
 
 
 def interval_table(evidence: Evidence) -> Table:
     """Return mean, deviation and interval of every metric, an arm a row."""
-    header = ("Arm", "Seeds", *(METRIC_NAMES[m].capitalize() for m in METRIC_NAMES))
+    header = ("Arm", "Seeds", *map(metric_title, METRIC_NAMES))
     rows = tuple(
         (
             Cell(arm.name),
@@ -52,7 +67,9 @@ def interval_table(evidence: Evidence) -> Table:
         )
         for arm in evidence.arms
     )
-    note = "Under each mean: ± standard deviation over the seeds, and the 95% interval."
+    deviation = any(len(arm.seeds) > 1 for arm in evidence.arms)
+    spread = "± standard deviation over the seeds, and " if deviation else ""
+    note = f"Under each mean: {spread}the {evidence.level:.0%} interval."
     return Table("Figures on test with their intervals", header, rows, note)
 
 
@@ -60,7 +77,7 @@ def _estimate_cell(estimate: Estimate) -> Cell:
     interval = f"{formats.ratio(estimate.low)}–{formats.ratio(estimate.high)}"
     if estimate.deviation is None:
         return Cell(formats.ratio(estimate.mean), interval)
-    return Cell(formats.ratio(estimate.mean), f"± {formats.ratio(estimate.deviation)}, {interval}")
+    return Cell(formats.ratio(estimate.mean), f"± {formats.ratio(estimate.deviation)},\n{interval}")
 
 
 def beats_table(evidence: Evidence) -> Table:
@@ -75,7 +92,7 @@ def beats_table(evidence: Evidence) -> Table:
         f"corrected p. Marked: the row’s arm beats the column’s, at a corrected p below "
         f"{SIGNIFICANT}. Where neither of two fields is marked, no difference is shown."
     )
-    return Table(f"Which arm beats which in {metric}", ("", *names), rows, note)
+    return Table(f"Which arm beats which in {metric}", ("", *names), rows, note, mark="beats")
 
 
 def _beats_cell(evidence: Evidence, row: str, column: str) -> Cell:
@@ -90,7 +107,7 @@ def pairs_table(evidence: Evidence) -> Table:
     """Return every pair with every metric's difference, and McNemar's test."""
     header = (
         "Pair",
-        *(METRIC_NAMES[metric].capitalize() for metric in METRIC_NAMES),
+        *map(metric_title, METRIC_NAMES),
         "McNemar, corrected",
     )
     rows = tuple(
@@ -103,14 +120,15 @@ def pairs_table(evidence: Evidence) -> Table:
     )
     note = (
         "In points, with 95% interval and corrected p; marked where that is below "
-        f"{SIGNIFICANT}. McNemar’s test compares the accuracies."
+        f"{SIGNIFICANT}. McNemar’s test compares the accuracies on these texts, and does not cover "
+        "the seeds."
     )
-    return Table("All pairs, all metrics", header, rows, note, folded=True)
+    return Table("All pairs, all metrics", header, rows, note, folded=True, mark="shown")
 
 
 def _difference_cell(found: Difference) -> Cell:
     low, high = formats.points(found.low), formats.points(found.high)
-    detail = f"{low} to {high}, {_p(found.p_holm)}"
+    detail = f"{low} to {high},\n{_p(found.p_holm)}"
     return Cell(formats.points(found.mean), detail, best=found.p_holm < SIGNIFICANT)
 
 
@@ -132,11 +150,13 @@ def interval_figure(evidence: Evidence) -> Figure:
     )
     return Figure(
         "intervals",
-        f"{metric.capitalize()} on test, with 95% intervals",
+        f"{metric_title(evidence.headline)} on test, with 95% intervals",
         f"Dot chart with error bars of {metric} on test. {told}.",
         draw(_interval_chart(evidence.arms, evidence.headline)),
         "Overlapping bars do not mean that two arms are alike: they erred on the same texts. "
-        "The table of pairs below compares them text by text.",
+        "The table of pairs below compares them text by text."
+        if evidence.pairs
+        else "",
     )
 
 
@@ -147,14 +167,14 @@ def _interval_chart(arms: Sequence[ArmEvidence], metric: str) -> alt.Chart:
         for arm in arms
         if (e := arm.metrics[metric])
     ]
-    ends = [value for row in rows for value in (row["low"], row["high"])]
+    ends = [end for arm in arms for end in (arm.metrics[metric].low, arm.metrics[metric].high)]
     scale = alt.Scale(domain=[min(ends), max(ends)], padding=16, nice=False)
     colours, shapes = arm_scales(names)
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("arm:N", sort=names, title=None, axis=alt.Axis(ticks=False, labelPadding=8)),
         color=alt.Color("arm:N", scale=colours, legend=None),
     )
-    title = METRIC_NAMES[metric].capitalize()
+    title = metric_title(metric)
     bars = base.mark_rule(strokeWidth=3, opacity=0.55).encode(
         x=alt.X("low:Q", scale=scale, title=title, axis=alt.Axis(format=".3f", tickCount=6)),
         x2="high:Q",

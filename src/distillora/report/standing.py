@@ -19,6 +19,16 @@ METRIC_NAMES = {
 _MOST_NAMED = 3
 
 
+def metric_title(metric: str) -> str:
+    """Write a metric's name as a heading.
+
+    >>> metric_title("f1_macro")
+    'Macro F1'
+    """
+    name = METRIC_NAMES[metric]
+    return name[0].upper() + name[1:]
+
+
 @dataclass(frozen=True)
 class Standing:
     """The other arms by what the headline metric shows against the best one, in order."""
@@ -51,9 +61,7 @@ def stand(best: ArmSummary, rivals: Sequence[ArmSummary], evidence: Evidence) ->
 
 
 def tell_standing(best: ArmSummary, standing: Standing) -> str:
-    """Say in words what is shown, and what is not; nothing if there is nobody to compare with."""
-    if not standing.others:
-        return ""
+    """Say in words what is shown, and what is not."""
     sentences = (
         _tell_alike(best, standing),
         _tell_shown(best, standing, standing.worse, "is better in {} than"),
@@ -71,10 +79,8 @@ def _tell_alike(best: ArmSummary, standing: Standing) -> str:
             f"No difference in {standing.metric} is shown between ‘{best.name}’ and ‘{other}’ "
             f"({tell_interval(standing.differences[other])})."
         )
-    return (
-        f"No difference in {standing.metric} is shown between ‘{best.name}’ and "
-        f"{_names(standing.alike)}."
-    )
+    others = _names(standing, standing.alike)
+    return f"No difference in {standing.metric} is shown between ‘{best.name}’ and {others}."
 
 
 def _tell_shown(best: ArmSummary, standing: Standing, names: Sequence[str], verb: str) -> str:
@@ -83,15 +89,16 @@ def _tell_shown(best: ArmSummary, standing: Standing, names: Sequence[str], verb
     lead = f"‘{best.name}’ {verb.format(standing.metric)}"
     if len(names) > _MOST_NAMED:
         sizes = sorted(abs(100 * standing.differences[name].mean) for name in names)
-        return f"{lead} {_names(names)}, by {sizes[0]:.1f} to {sizes[-1]:.1f} points."
+        return f"{lead} {_names(standing, names)}, by {sizes[0]:.1f} to {sizes[-1]:.1f} points."
     told = [f"‘{name}’ ({tell_interval(standing.differences[name])})" for name in names]
     return f"{lead} {formats.name_list(told)}."
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(standing: Standing, names: Sequence[str]) -> str:
     if len(names) > 2 * _MOST_NAMED:
-        return f"{len(names)} of the other arms"
-    return formats.name_list([f"‘{name}’" for name in names])
+        which = "all" if len(names) == standing.others else f"{len(names)} of the"
+        return f"{which} {standing.others} other arms"
+    return f"each of {formats.name_list([f'‘{name}’' for name in names])}"
 
 
 def tell_interval(found: Difference) -> str:

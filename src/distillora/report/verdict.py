@@ -47,12 +47,12 @@ def judge(results: Results) -> Verdict:
     rivals = _rivals(arms)
     best = max(rivals, key=lambda arm: arm.mean(chosen_by))
     cheapest = _cheapest(rivals)
-    standing = stand(best, rivals, results.evidence) if results.evidence else None
     alone = len(rivals) == 1
+    standing = stand(best, rivals, results.evidence) if results.evidence and not alone else None
     sentences = (
         _quality(best, results.data.task, alone),
         _cost(best, cheapest, alone),
-        tell_standing(best, standing) if standing else "",
+        _evidence(best, standing, alone),
         _teacher(best, arms),
         _seeds(best),
     )
@@ -131,6 +131,17 @@ def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
     if abs(lost) < 0.05:
         return "with the same weighted F1 on test"
     return f"with {abs(lost):.1f} points {'less' if lost > 0 else 'more'} weighted F1 on test"
+
+
+def _evidence(best: ArmSummary, standing: Standing | None, alone: bool) -> str:
+    if standing is not None:
+        return tell_standing(best, standing)
+    if alone:
+        return ""
+    return (
+        "How much of the differences is chance was not worked out when this run was made; "
+        "`distillora compare` with the same --out adds it."
+    )
 
 
 def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
