@@ -7,23 +7,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from distillora.artifacts import (
-    ArmLayout,
-    RunLayout,
-    is_sealed,
-    seal_folder,
-    write_atomic,
-    write_folder_atomic,
-)
+from distillora.artifacts import ArmLayout, RunLayout, is_sealed, write_atomic
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord
-from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
+from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
     load_backbone,
     load_classifier,
@@ -32,8 +24,10 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
+from distillora.models.preflight import preflight
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.prepare import PreparedData
+from distillora.pipeline.saving import save_arm
 from distillora.progress import Reporter
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
@@ -105,7 +99,14 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
         model = build_model(bench, plan)
         record = _train_arm(bench, plan, model)
         if is_main_process():
-            _save(model, bench, plan)
+            save_arm(
+                model,
+                folder,
+                bench.data.tokenizer(plan.tokenizer),
+                bench.data.tokens(plan.tokenizer, "validation"),
+                make_base=functools.partial(build_base, bench, plan),
+                load_saved=functools.partial(load_arm, bench, name),
+            )
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
@@ -113,14 +114,20 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
 
 
 def build_model(bench: Workbench, plan: ArmPlan) -> Any:
-    """Load what the arm starts from, keep its layers, add its adapters."""
+    """Make what the arm starts from, and add its adapters."""
+    model = build_base(bench, plan)
+    if isinstance(plan.arm.tuning, LoraTuning):
+        model = add_adapter(model, plan.arm.tuning)
+    return model
+
+
+def build_base(bench: Workbench, plan: ArmPlan) -> Any:
+    """Load what the arm starts from and keep its layers."""
     model = _load_origin(bench, plan)
     if plan.layers != tuple(range(plan.available)):
         model = keep_layers(model, plan.layers)
     if plan.arm.init.architecture == "distilbert":
         model = to_distilbert(model)
-    if isinstance(plan.arm.tuning, LoraTuning):
-        model = add_adapter(model, plan.arm.tuning)
     return model
 
 
@@ -161,6 +168,10 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
         return _record(None, metric, _time_before(bench, plan, {}))
+    plus_ratio = 1.0
+    if isinstance(arm.tuning, LoraTuning):
+        plus_ratio = arm.tuning.plus_ratio
+        preflight(model, arm.training.learning_rate, plus_ratio, bench.reporter.warn)
     teachers = {name: teacher_outputs(bench, plan, name) for name in arm.teachers}
     tokens = functools.partial(data.tokens, plan.tokenizer)
     trained = train(
@@ -178,6 +189,7 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         tensorboard=folder.tensorboard,
         reporter=bench.reporter,
         title=plan.name,
+        plus_ratio=plus_ratio,
     )
     return _record(trained, metric, _time_before(bench, plan, teachers))
 
@@ -223,21 +235,6 @@ def _time_before(
 
 def _read_record(folder: ArmLayout) -> TrainingRecord:
     return TrainingRecord.model_validate_json(folder.training.read_bytes())
-
-
-def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
-    folder = bench.folder(plan.name)
-    model = model.cpu()
-    if is_adapted(model):
-        write_folder_atomic(folder.adapter, functools.partial(save_adapter, model))
-        model = merge_adapter(model)
-
-    def write(part: Path) -> None:
-        model.save_pretrained(part)
-        bench.data.tokenizer(plan.tokenizer).save_pretrained(part)
-        seal_folder(part)
-
-    write_folder_atomic(folder.model, write)
 
 
 def _record(trained: Trained | None, metric: str, before: dict[str, float]) -> TrainingRecord:

@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from distillora.data.corpus import Corpus
 from distillora.errors import ModelError
-from distillora.models.adapters import add_adapter, resolve_targets
+from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
     build_on_meta,
     count_parameters,
@@ -21,6 +21,7 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
+from distillora.models.targets import resolve_targets
 from distillora.recipe import Arm, LoraTuning, Recipe
 
 
@@ -63,10 +64,7 @@ class ArmPlan:
         """One line on what is trained."""
         tuning = self.arm.tuning
         if isinstance(tuning, LoraTuning):
-            return (
-                f"LoRA rank {tuning.rank}, alpha {tuning.alpha:g}, dropout {tuning.dropout:g} "
-                f"on {', '.join(self.targets)}"
-            )
+            return _describe_lora(tuning, self.targets)
         return "all parameters" if tuning.method == "full" else "nothing"
 
     def describe_objective(self) -> str:
@@ -82,6 +80,27 @@ class ArmPlan:
         }
         text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
         return text + (f" from {' and '.join(self.arm.teachers)}" if self.arm.teachers else "")
+
+
+def _describe_lora(tuning: LoraTuning, targets: tuple[str, ...]) -> str:
+    """One line on adapters; what is as by default goes without saying."""
+    groups = {
+        "attention": f"the {len(targets)} linear modules of every attention",
+        "all": f"all {len(targets)} linear modules of every layer",
+    }
+    where = groups.get(tuning.targets) if isinstance(tuning.targets, str) else None
+    scale = f" (rank-stabilised, scale {tuning.scale:.3g})" if tuning.rslora else ""
+    parts = [
+        f"{'DoRA' if tuning.dora else 'LoRA'} rank {tuning.rank}, alpha {tuning.alpha:g}{scale}, "
+        f"dropout {tuning.dropout:g} on {where or ', '.join(targets)}"
+    ]
+    if tuning.initialisation == "pissa":
+        parts.append("PiSSA start")
+    if tuning.plus_ratio != 1:
+        parts.append(f"LoRA+ with B {tuning.plus_ratio:g} times as fast")
+    if tuning.full_layers:
+        parts.append(f"layers {', '.join(map(str, tuning.full_layers))} of the model in full")
+    return ", ".join(parts)
 
 
 def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
