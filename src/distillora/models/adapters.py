@@ -140,31 +140,44 @@ def _as_plain_lora(folder: Path, start: AdapterStart) -> None:
 def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
     """Put saved adapters and head onto the base model that they were trained on.
 
+    PEFT's own loading (``PeftModel.from_pretrained``) asks for no base in particular, and only
+    warns of factors that are missing.
+
     Raises:
-        IntegrityError: the base is another one, or the folder does not say which it was.
+        IntegrityError: the base is another one, the folder does not say which it was, or weights
+            are missing from it.
     """
-    found = weights_sha256(base, LoraConfig.from_pretrained(folder).modules_to_save)
-    _check_base(folder, _name(base), found)
-    adapted = PeftModel.from_pretrained(base, str(folder))
+    name, expected = _read_base(folder)
+    config = LoraConfig.from_pretrained(folder)
+    found = weights_sha256(base, config.modules_to_save)
+    if found != expected:
+        raise IntegrityError(
+            f"The adapter in {folder} was trained on '{name}' with weights of sha256 "
+            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... On another base it "
+            "means nothing. Load it on the first, with the same layers kept."
+        )
+    weights = load_file(folder / _WEIGHTS)
+    adapted = get_peft_model(base, config)
+    if odd := sorted(adapter_state(adapted).keys() ^ weights.keys()):
+        raise IntegrityError(
+            f"The adapter in {folder} lacks weights, or has some that do not belong to it: "
+            f"{odd[0]} ({len(odd)} in all). Train the arm again."
+        )
+    set_peft_model_state_dict(adapted, weights)
     adapted.start = AdapterStart(_name(base), found, {})
-    return adapted
+    return adapted.eval()
 
 
-def _check_base(folder: Path, name: str, sha256: str) -> None:
+def _read_base(folder: Path) -> tuple[str, str]:
+    """Return the name of an adapter's base and the hash of its weights."""
     try:
         record = json.loads((folder / BASE_RECORD).read_text())
-        expected = (str(record["name"]), str(record["weights_sha256"]))
+        return str(record["name"]), str(record["weights_sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         raise IntegrityError(
             f"{folder} does not say which base its adapter was trained on: {BASE_RECORD} is "
             "missing or broken. Train the arm again, or load it with PEFT if you know the base."
         ) from None
-    if sha256 != expected[1]:
-        raise IntegrityError(
-            f"The adapter in {folder} was trained on '{expected[0]}' with weights of sha256 "
-            f"{expected[1][:12]}..., not on '{name}' with {sha256[:12]}... On another base it "
-            "means nothing. Load it on the first, with the same layers kept."
-        )
 
 
 def _name(model: PreTrainedModel) -> str:

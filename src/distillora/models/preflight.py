@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from distillora.data.tokens import TokenizedSplit
 from distillora.errors import AdapterError
-from distillora.models.adapters import adapter_state, load_adapter
+from distillora.models.adapters import adapter_state, load_adapter, merge_adapter
 from distillora.models.forward import predict_logits
 from distillora.models.targets import head_modules
 
@@ -28,8 +28,9 @@ from distillora.models.targets import head_modules
 LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e-2
 
 _ROWS = 16
-# of the largest logit: float32 rounding over a dozen layers is some 1e-6, a forgotten adapter more
-_TOLERANCE = 1e-4
+# of the largest logit, or weight of a tensor; rounding in float32 is some hundred times smaller
+_LOGIT_TOLERANCE, _WEIGHT_TOLERANCE = 1e-4, 1e-5
+_NEXT = "It is not used: run the same command again, and if it stays, report it with the recipe."
 
 
 def check_learning_rate(rate: float, plus_ratio: float = 1.0) -> str | None:
@@ -133,40 +134,45 @@ class Probe:
     pad_token_id: int
     logits: npt.NDArray[np.float32]
 
-    def check_reload(self, base: PreTrainedModel, folder: Path) -> None:
-        """Make sure that the saved adapter on a fresh base says the same.
+    def check_reload(self, base: PreTrainedModel, folder: Path) -> Any:
+        """Make sure that the saved adapter on a fresh base says the same; return the two.
 
         Raises:
             IntegrityError: the base is not the one that the adapter was trained on.
             AdapterError: it says something else.
         """
-        self._compare(
-            load_adapter(base, folder),
-            f"The adapter in {folder}, loaded onto its base,",
-            "something that was trained is not in the folder",
-        )
+        reloaded = load_adapter(base, folder)
+        self._compare_logits(reloaded, f"The adapter in {folder}, loaded onto its base,")
+        return reloaded
 
-    def check_merged(self, merged: nn.Module, folder: Path) -> None:
+    def check_merged(self, merged: nn.Module, folder: Path, reloaded: Any) -> None:
         """Make sure that the merged model, as loaded from its folder, says the same.
 
-        Raises:
-            AdapterError: it says something else.
-        """
-        self._compare(
-            merged,
-            f"The merged model in {folder}",
-            "the adapters were not added into the weights as they were trained",
-        )
+        Its weights must also be those of the reloaded adapter merged, for one adapter out of many
+        may change the logits too little to be seen. ``reloaded`` is merged in place.
 
-    def _compare(self, model: nn.Module, what: str, why: str) -> None:
+        Raises:
+            AdapterError: it says something else, or its weights differ.
+        """
+        what = f"The merged model in {folder}"
+        self._compare_logits(merged, what)
+        expected = merge_adapter(reloaded).state_dict()
+        for name, weight in merged.state_dict().items():
+            difference = float((weight.float() - expected[name].float()).abs().max())
+            if not difference <= _WEIGHT_TOLERANCE * float(expected[name].float().abs().max()):
+                raise AdapterError(
+                    f"{what} is not the base with its adapter: {name} differs by up to "
+                    f"{difference:.2g}. {_NEXT}"
+                )
+
+    def _compare_logits(self, model: nn.Module, what: str) -> None:
         found = predict_logits(model, self.tokens, self.pad_token_id)
         difference = float(np.abs(found - self.logits).max())
         # written so that NaN fails, too
-        if not difference <= _TOLERANCE * max(1.0, float(np.abs(self.logits).max())):
+        if not difference <= _LOGIT_TOLERANCE * max(1.0, float(np.abs(self.logits).max())):
             raise AdapterError(
                 f"{what} does not say what the trained model says: logits differ by up to "
-                f"{difference:.2g}, so {why}. Nothing of this arm is used; run the same command "
-                "again, and if it stays, report it with the recipe."
+                f"{difference:.2g}. {_NEXT}"
             )
 
 

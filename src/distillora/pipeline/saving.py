@@ -53,6 +53,6 @@ def save_arm(
     check_moved(model)
     probe = take_probe(model, tokens, tokenizer.pad_token_id)
     write_folder_atomic(folder.adapter, functools.partial(save_adapter, model))
-    probe.check_reload(make_base(), folder.adapter)
+    reloaded = probe.check_reload(make_base(), folder.adapter)
     save_model(merge_adapter(model), folder, tokenizer)
-    probe.check_merged(load_saved(), folder.model)
+    probe.check_merged(load_saved(), folder.model, reloaded)
