@@ -8,6 +8,7 @@ DistilloraError
  │    ├── BundleError    a folder that is no bundle, or lacks what is asked of it
  │    └── RunFolderError an output folder that is locked or belongs to another recipe
  └── RunError            a failure on the way: exit status 1
+      ├── AdapterError   adapters that do not learn, or do not come back from disk as they were
       ├── OfflineError   the Hub cannot be reached
       ├── ExportError    a bundle that does not compute what the trained model does
       ├── IntegrityError a file does not have the checksum or the key that it should have
@@ -55,6 +56,10 @@ class RunFolderError(InputError):
 
 class RunError(DistilloraError):
     """A failure that is nobody's typing mistake."""
+
+
+class AdapterError(RunError):
+    """Adapters that do not learn, or that are not on disk what they are in memory."""
 
 
 class OfflineError(RunError):

@@ -50,6 +50,10 @@ class Reporter:
             message = f"{self.prefix}{message.strip()}"
         self.console.print(message, highlight=False, soft_wrap=isinstance(message, str))
 
+    def warn(self, message: str) -> None:
+        """Write a line about what is likely a mistake, so that it is seen."""
+        self.say(f"  [yellow]warning: {message}[/yellow]")
+
     def stage(self, title: str) -> None:
         """Begin a stage or an arm."""
         self.say(f"[bold]{title}[/bold]")

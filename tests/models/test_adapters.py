@@ -18,10 +18,10 @@ from distillora.models.adapters import (
     load_adapter,
     load_weights,
     merge_adapter,
-    resolve_targets,
     save_adapter,
 )
 from distillora.models.layers import keep_layers
+from distillora.models.targets import resolve_targets
 from distillora.recipe import LoraTuning
 from tiny import ARCHITECTURES, tiny_batch, tiny_model
 

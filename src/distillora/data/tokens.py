@@ -59,6 +59,11 @@ class TokenizedSplit:
         """Return the tokens of row ``i``, as a view."""
         return self.input_ids[self.offsets[i] : self.offsets[i + 1]]
 
+    def first(self, rows: int) -> TokenizedSplit:
+        """Return the first ``rows`` rows, or all if there are fewer, as views."""
+        offsets = self.offsets[: rows + 1]
+        return TokenizedSplit(self.input_ids[: offsets[-1]], offsets, self.full_lengths[:rows])
+
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each row; shape (rows,)."""

@@ -2,90 +2,97 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, TaskType, get_peft_model, set_peft_model_state_dict
-from safetensors.torch import load_file
-from torch import nn
+import torch
+from peft import (
+    LoraConfig,
+    PeftModel,
+    TaskType,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from distillora.errors import ModelError
+from distillora.errors import IntegrityError
+from distillora.models.backbones import weights_sha256
 from distillora.models.layers import copy_weights
+from distillora.models.targets import adapted_modules, full_modules, head_modules
 from distillora.recipe import LoraTuning
 
-# query and value, as in the LoRA paper (section 7.1), by the names of each architecture;
-# ModernBERT has one projection for query, key and value
-_QUERY_AND_VALUE = {
-    "bert": ("query", "value"),
-    "roberta": ("query", "value"),
-    "electra": ("query", "value"),
-    "distilbert": ("q_lin", "v_lin"),
-    "mpnet": ("attn.q", "attn.v"),
-    "deberta-v2": ("query_proj", "value_proj"),
-    "modernbert": ("Wqkv",),
-}
+BASE_RECORD = "base.json"
+_WEIGHTS = "adapter_model.safetensors"
 
 
-def resolve_targets(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
-    """Return the names of the modules that get an adapter.
+@dataclass(frozen=True)
+class AdapterStart:
+    """What an adapted model was before it was trained.
 
-    Raises:
-        ModelError: a name matches no linear module, or the architecture has no default.
+    Attributes:
+        base_name: where the base model came from.
+        base_sha256: a hash of the base's weights, without what is trained in full beside the
+            adapters (a new head is random, so it says nothing about the base).
+        weights: the trainable weights, by name, in memory of their own.
     """
-    linear = {
-        name for name, module in model.base_model.named_modules() if isinstance(module, nn.Linear)
-    }
-    known = sorted({name.rsplit(".", 1)[-1] for name in linear})
-    if tuning.targets == "auto":
-        targets = _QUERY_AND_VALUE.get(model.config.model_type)
-        if targets is None:
-            raise ModelError(
-                f"LoRA has no default targets for {model.config.model_type}: name them in "
-                f"tuning.targets. Its linear modules: {', '.join(known)}."
-            )
-    else:
-        targets = tuning.targets
-    for target in targets:
-        if not any(name == target or name.endswith(f".{target}") for name in linear):
-            raise ModelError(
-                f"tuning.targets: '{target}' matches no linear module of "
-                f"{type(model).__name__}. Its linear modules: {', '.join(known)}."
-            )
-    return list(targets)
 
-
-def head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the names of the modules with parameters that are not the pretrained encoder.
-
-    A pooler inside the encoder counts as head: it feeds the classifier alone.
-    """
-    prefix = model.base_model_prefix
-    outer = [name for name, module in model.named_children() if name != prefix]
-    inner = [f"{prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
-    modules = dict(model.named_modules())
-    return [name for name in (*inner, *outer) if any(True for _ in modules[name].parameters())]
+    base_name: str
+    base_sha256: str
+    weights: Mapping[str, Tensor]
 
 
 def add_adapter(model: PreTrainedModel, tuning: LoraTuning) -> Any:
     """Freeze the encoder and add trainable low-rank adapters; the head stays trainable.
 
-    PEFT keeps a frozen copy of the head beside the trained one, which its total counts too.
+    PEFT keeps a frozen copy of what is trained in full (the head, ``full_layers``) beside it,
+    which its total counts too. On the meta device, to count, PiSSA is left out: it changes values,
+    not shapes.
+
+    Raises:
+        ModelError: a target, a layer or a rank does not fit the model.
     """
+    targets = adapted_modules(model, tuning)
+    in_full = [*head_modules(model), *full_modules(model, tuning)]
+    on_meta = model.device.type == "meta"
+    digest = "" if on_meta else weights_sha256(model, in_full)
+    pissa = tuning.initialisation == "pissa" and not on_meta
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=tuning.rank,
         lora_alpha=tuning.alpha,
         lora_dropout=tuning.dropout,
-        target_modules=resolve_targets(model, tuning),
-        modules_to_save=head_modules(model),
+        use_rslora=tuning.rslora,
+        use_dora=tuning.dora,
+        init_lora_weights="pissa" if pissa else True,
+        target_modules=targets,
+        modules_to_save=in_full,
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    weights = {n: w.detach().clone() for n, w in adapted.named_parameters() if w.requires_grad}
+    adapted.start = AdapterStart(_name(model), digest, weights)
+    return adapted
 
 
 def is_adapted(model: nn.Module) -> bool:
     """Whether a model carries adapters."""
     return isinstance(model, PeftModel)
+
+
+def adapter_state(model: Any) -> dict[str, Tensor]:
+    """Return the weights that belong to the adapter's folder: factors and what is trained in full.
+
+    They share memory with the model.
+    """
+    # embeddings never change here, and looking for resized ones would ask the Hub
+    state: dict[str, Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return state
 
 
 def merge_adapter(model: Any) -> Any:
@@ -94,18 +101,92 @@ def merge_adapter(model: Any) -> Any:
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Write adapters and head as safetensors."""
-    model.save_pretrained(folder, safe_serialization=True)
+    """Write adapters and head as safetensors, and which base they belong to, as ``base.json``.
+
+    PiSSA trains on a base whose weights it has changed. What is written is the same update for the
+    base as it was: see :func:`_as_plain_lora`.
+    """
+    model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    config = model.peft_config["default"]
+    if config.init_lora_weights == "pissa":
+        _as_plain_lora(folder, model.start)
+    record = {"name": model.start.base_name, "weights_sha256": model.start.base_sha256}
+    (folder / BASE_RECORD).write_text(json.dumps(record, indent=1))
+
+
+def _as_plain_lora(folder: Path, start: AdapterStart) -> None:
+    """Turn a saved PiSSA adapter into a LoRA of twice the rank for the unchanged base.
+
+    PiSSA (arXiv 2404.02948) splits W into a frozen rest and s B0 A0, so that the trained weight is
+    W + s (B A - B0 A0) = W + s [B, -B0] [A; A0]. PEFT's own conversion
+    (``path_initial_model_for_weight_conversion``) writes the factors alone: it would lose the head.
+    """
+    weights = load_file(folder / _WEIGHTS)
+    first = {name.replace(".default.", "."): weight.cpu() for name, weight in start.weights.items()}
+    for name, weight in weights.items():
+        if ".lora_A." in name:
+            weights[name] = torch.cat([weight, first[name]], dim=0)
+        elif ".lora_B." in name:
+            weights[name] = torch.cat([weight, -first[name]], dim=1)
+    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
+    config = LoraConfig.from_pretrained(folder)
+    config.init_lora_weights = True
+    config.r *= 2
+    # the scale is to stay what it was: alpha / r, or alpha / sqrt(r)
+    config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2
+    config.save_pretrained(folder)
 
 
 def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
-    """Put saved adapters and head onto the base model that they were trained on."""
-    return PeftModel.from_pretrained(base, str(folder))
+    """Put saved adapters and head onto the base model that they were trained on.
+
+    PEFT's own loading (``PeftModel.from_pretrained``) asks for no base in particular, and only
+    warns of factors that are missing.
+
+    Raises:
+        IntegrityError: the base is another one, the folder does not say which it was, or weights
+            are missing from it.
+    """
+    name, expected = _read_base(folder)
+    config = LoraConfig.from_pretrained(folder)
+    found = weights_sha256(base, config.modules_to_save)
+    if found != expected:
+        raise IntegrityError(
+            f"The adapter in {folder} was trained on '{name}' with weights of sha256 "
+            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... On another base it "
+            "means nothing. Load it on the first, with the same layers kept."
+        )
+    weights = load_file(folder / _WEIGHTS)
+    adapted = get_peft_model(base, config)
+    if odd := sorted(adapter_state(adapted).keys() ^ weights.keys()):
+        raise IntegrityError(
+            f"The adapter in {folder} lacks weights, or has some that do not belong to it: "
+            f"{odd[0]} ({len(odd)} in all). Train the arm again."
+        )
+    set_peft_model_state_dict(adapted, weights)
+    adapted.start = AdapterStart(_name(base), found, {})
+    return adapted.eval()
+
+
+def _read_base(folder: Path) -> tuple[str, str]:
+    """Return the name of an adapter's base and the hash of its weights."""
+    try:
+        record = json.loads((folder / BASE_RECORD).read_text())
+        return str(record["name"]), str(record["weights_sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            f"{folder} does not say which base its adapter was trained on: {BASE_RECORD} is "
+            "missing or broken. Train the arm again, or load it with PEFT if you know the base."
+        ) from None
+
+
+def _name(model: PreTrainedModel) -> str:
+    return model.name_or_path or type(model).__name__
 
 
 def load_weights(model: Any, folder: Path) -> None:
     """Put saved weights back into a model of the same make: all of them, or adapters and head."""
     if is_adapted(model):
-        set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+        set_peft_model_state_dict(model, load_file(folder / _WEIGHTS))
     else:
         copy_weights(model, load_file(folder / "model.safetensors"))

@@ -279,10 +279,16 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def weights_sha256(model: torch.nn.Module) -> str:
-    """Return a hash of all parameters and buffers of a model, by name and value."""
+def weights_sha256(model: torch.nn.Module, without: Sequence[str] = ()) -> str:
+    """Return a hash of all parameters and buffers of a model, by name and value.
+
+    Modules named in ``without`` are left out.
+    """
     digest = hashlib.sha256()
+    left_out = tuple(f"{name}." for name in without)
     for name, tensor in sorted(model.state_dict().items()):
+        if name.startswith(left_out):
+            continue
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(flat.numpy().tobytes())

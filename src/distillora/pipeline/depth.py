@@ -1,4 +1,4 @@
-"""Which layers an arm keeps, where that is known only when it is made."""
+"""Searching the layers that an arm keeps, by its loss on validation."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from distillora.data.tokens import TokenizedSplit
 from distillora.evaluation.results import LayerSearchRecord, TriedLayers
 from distillora.models.forward import predict_logits
 from distillora.models.layer_search import search_layers
-from distillora.models.layers import choose_layers, keep_layers
+from distillora.models.layers import keep_layers
 from distillora.pipeline.plan import ArmPlan
 from distillora.runtime import device
 from distillora.training.objectives import label_loss
-
-
-def draw_layers(plan: ArmPlan, seed: int) -> tuple[int, ...]:
-    """Return the layers of an arm that keeps ``random`` ones."""
-    return choose_layers("random", plan.available, plan.depth, seed)
 
 
 def find_best_layers(

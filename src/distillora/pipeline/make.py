@@ -5,32 +5,18 @@ from __future__ import annotations
 import functools
 import shutil
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
-from distillora.artifacts import (
-    ArmLayout,
-    is_sealed,
-    seal_folder,
-    write_atomic,
-    write_folder_atomic,
-)
+from distillora.artifacts import ArmLayout, is_sealed, write_atomic
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord, LayerSearchRecord
-from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
-from distillora.models.backbones import (
-    load_backbone,
-    load_classifier,
-    set_output_bias,
-)
-from distillora.models.distilbert import to_distilbert
-from distillora.models.layers import keep_layers
+from distillora.models.preflight import preflight
 from distillora.pipeline.bench import Workbench, load_arm
-from distillora.pipeline.depth import draw_layers, find_best_layers
+from distillora.pipeline.build import Layers, build_base, build_model, pick_layers
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.saving import save_arm
 from distillora.pipeline.schedule import Task
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
@@ -41,10 +27,7 @@ from distillora.runtime import (
     wait_for_everyone,
 )
 from distillora.training.batches import Examples
-from distillora.training.objectives import label_bias
 from distillora.training.trainer import Trained, train
-
-Layers = tuple[int, ...]
 
 
 class TrainingRecord(BaseModel):
@@ -80,11 +63,19 @@ def make_arm(bench: Workbench, name: str) -> None:
     if not done:
         plan = bench.plans[name]
         set_seed(bench.seed)
-        model, layers, search = build_model(bench, plan)
+        layers, search = pick_layers(bench, plan)
+        model = build_model(bench, plan, layers)
         record = _train_arm(bench, plan, model)
         record = record.model_copy(update={"layers": layers, "search": search})
         if is_main_process():
-            _save(model, bench, plan)
+            save_arm(
+                model,
+                folder,
+                bench.data.tokenizer(plan.tokenizer),
+                bench.data.tokens(plan.tokenizer, "validation"),
+                make_base=functools.partial(build_base, bench, plan, layers),
+                load_saved=functools.partial(load_arm, bench, name),
+            )
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
@@ -93,51 +84,6 @@ def make_arm(bench: Workbench, name: str) -> None:
 def read_training(bench: Workbench, name: str) -> TrainingRecord:
     """Return what training an arm measured."""
     return _read_record(bench.folder(name))
-
-
-def build_model(bench: Workbench, plan: ArmPlan) -> tuple[Any, Layers, LayerSearchRecord | None]:
-    """Load what the arm starts from, keep its layers, add its adapters.
-
-    Returns:
-        The model, the indices of the layers that it kept, and how they were searched.
-    """
-    model = _load_origin(bench, plan)
-    layers, search = _pick_layers(bench, plan, model)
-    if layers != tuple(range(plan.available)):
-        model = keep_layers(model, layers)
-    if plan.arm.init.architecture == "distilbert":
-        model = to_distilbert(model)
-    if isinstance(plan.arm.tuning, LoraTuning):
-        model = add_adapter(model, plan.arm.tuning)
-    return model, layers, search
-
-
-def _pick_layers(
-    bench: Workbench, plan: ArmPlan, model: Any
-) -> tuple[Layers, LayerSearchRecord | None]:
-    if plan.layers is not None:
-        return plan.layers, None
-    if plan.arm.init.layers == "random":
-        return draw_layers(plan, bench.seed), None
-    bench.reporter.say(f"  searching {plan.depth} of {plan.available} layers")
-    tokens = bench.data.tokens(plan.tokenizer, "validation")
-    targets = torch.from_numpy(bench.data.targets("validation"))
-    pad = bench.data.tokenizer(plan.tokenizer).pad_token_id
-    return find_best_layers(plan, model, tokens, targets, pad)
-
-
-def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
-    init, multi_label = plan.arm.init, bench.data.recipe.multi_label
-    labels = bench.data.corpus.label_names
-    if init.backbone:
-        model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
-        if init.output_bias == "frequencies":
-            set_output_bias(model, label_bias(bench.data.targets("train"), len(labels)))
-        return model
-    if init.classifier:
-        return load_classifier(init.classifier, init.revision, labels, multi_label=multi_label)
-    assert init.arm is not None
-    return load_arm(bench, init.arm)
 
 
 def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
@@ -153,6 +99,10 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
         return _record(None, metric, _time_before(bench, plan, {}))
+    plus_ratio = 1.0
+    if isinstance(arm.tuning, LoraTuning):
+        plus_ratio = arm.tuning.plus_ratio
+        preflight(model, arm.training.learning_rate, plus_ratio, bench.reporter.warn)
     examples, outputs = training_examples(bench, plan)
     trained = train(
         model,
@@ -171,6 +121,7 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         tensorboard=folder.tensorboard,
         reporter=bench.reporter,
         title=plan.name,
+        plus_ratio=plus_ratio,
     )
     return _record(trained, metric, _time_before(bench, plan, outputs))
 
@@ -191,21 +142,6 @@ def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> d
 
 def _read_record(folder: ArmLayout) -> TrainingRecord:
     return TrainingRecord.model_validate_json(folder.training.read_bytes())
-
-
-def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
-    folder = bench.folder(plan.name)
-    model = model.cpu()
-    if is_adapted(model):
-        write_folder_atomic(folder.adapter, functools.partial(save_adapter, model))
-        model = merge_adapter(model)
-
-    def write(part: Path) -> None:
-        model.save_pretrained(part)
-        bench.data.tokenizer(plan.tokenizer).save_pretrained(part)
-        seal_folder(part)
-
-    write_folder_atomic(folder.model, write)
 
 
 def _record(trained: Trained | None, metric: str, before: dict[str, float]) -> TrainingRecord:

@@ -14,7 +14,7 @@ from transformers import PreTrainedConfig
 from distillora.data.corpus import Corpus
 from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
-from distillora.models.adapters import add_adapter, resolve_targets
+from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
     build_on_meta,
     count_parameters,
@@ -23,7 +23,9 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
-from distillora.recipe import Arm, LoraTuning, Objective, Recipe
+from distillora.models.targets import resolve_targets
+from distillora.pipeline.wording import describe_label_loss, describe_lora
+from distillora.recipe import Arm, LoraTuning, Recipe
 
 LATE_RULES = ("random", "searched")
 """Rules whose layers are known only when an arm is made."""
@@ -76,10 +78,7 @@ class ArmPlan:
         """One line on what is trained."""
         tuning = self.arm.tuning
         if isinstance(tuning, LoraTuning):
-            return (
-                f"LoRA rank {tuning.rank}, alpha {tuning.alpha:g}, dropout {tuning.dropout:g} "
-                f"on {', '.join(self.targets)}"
-            )
+            return describe_lora(tuning, self.targets)
         return "all parameters" if tuning.method == "full" else "nothing"
 
     def describe_objective(self) -> str:
@@ -88,7 +87,7 @@ class ArmPlan:
             return "-"
         objective = self.arm.objective
         terms = {
-            f"labels{_describe_label_loss(objective)}": objective.labels,
+            f"labels{describe_label_loss(objective)}": objective.labels,
             f"distillation (T={objective.temperature:g})": objective.distillation,
             "logits MSE": objective.logits_mse,
             "hidden cosine": objective.hidden_cosine,
@@ -98,22 +97,6 @@ class ArmPlan:
         teachers = " and ".join(self.arm.teachers)
         text += f" from {teachers}{seeds}" if teachers else ""
         return text + (f", also on {self.extra_texts:,} extra texts" if self.extra_texts else "")
-
-
-def _describe_label_loss(objective: Objective) -> str:
-    """Say in parentheses what is not plain in the label loss."""
-    settings = {
-        "plain": [],
-        "weighted": ["weighted"],
-        "focal": [f"focal, gamma {objective.focal_gamma:g}"],
-        "asymmetric": [
-            f"asymmetric, gammas {objective.gamma_pos:g} and {objective.gamma_neg:g}, "
-            f"margin {objective.margin:g}"
-        ],
-    }[objective.label_loss]
-    if objective.label_smoothing:
-        settings = [*settings, f"smoothing {objective.label_smoothing:g}"]
-    return f" ({', '.join(settings)})" if settings else ""
 
 
 def plan_arms(

@@ -21,6 +21,7 @@ from distillora.recipe.sections import (
     LoraTuning,
     NoTuning,
     Section,
+    TargetGroup,
     Training,
 )
 
@@ -133,7 +134,11 @@ def _describe(item: Any) -> str:
 _BRANCHES = {
     "tuning": {"full", "lora", "none"},
     "layers": {f"literal[{','.join(map(repr, get_args(LayerRule)))}]", "tuple[int, ...]"},
-    "targets": {"literal['auto']", "tuple[str, ...]"},
+    "targets": {
+        f"literal[{','.join(map(repr, get_args(TargetGroup)))}]",
+        "constrained-tuple[str, ...]",
+        "tuple[str, ...]",
+    },
 }
 
 

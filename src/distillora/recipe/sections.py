@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    field_validator,
     model_validator,
 )
 
@@ -138,19 +140,48 @@ class NoTuning(Section):
     method: Literal["none"]
 
 
+TargetGroup = Literal["auto", "attention", "all"]
+
+
 class LoraTuning(Section):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on a frozen encoder, head trained.
 
     Attributes:
         rank, alpha, dropout: r, alpha (the update is scaled by alpha / r) and adapter dropout.
-        targets: names of the linear modules that get an adapter, or ``auto``: query and value.
+        targets: names of the linear modules that get an adapter, or a group of them: ``auto``
+            (query and value), ``attention`` (all of the attention), ``all`` (the feed-forward too).
+        rslora: scale by alpha / sqrt(r) (Kalajdzievski 2023, arXiv 2312.03732).
+        dora: learn each weight's magnitude apart from its direction (Liu et al. 2024, arXiv
+            2402.09353).
+        initialisation: ``pissa`` starts from the principal singular vectors of each weight (Meng
+            et al. 2024, arXiv 2404.02948); ``default`` from A random and B zero.
+        plus_ratio: the learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv
+            2402.12354).
+        full_layers: indices, from 0, of the layers of this arm's model that are trained in full.
     """
 
     method: Literal["lora"]
     rank: Count = Field(default=8, ge=1)
     alpha: Number = Field(default=16, gt=0)
     dropout: Number = Field(default=0.1, ge=0, lt=1)
-    targets: Literal["auto"] | tuple[str, ...] = "auto"
+    targets: TargetGroup | Annotated[tuple[str, ...], Field(min_length=1)] = "auto"
+    rslora: bool = False
+    dora: bool = False
+    initialisation: Literal["default", "pissa"] = "default"
+    plus_ratio: Number = Field(default=1.0, ge=1)
+    full_layers: tuple[Annotated[Count, Field(ge=0)], ...] = ()
+
+    @field_validator("full_layers")
+    @classmethod
+    def _layers_rise(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if list(layers) != sorted(set(layers)):
+            raise ValueError(f"layer indices must rise and stand once each: {list(layers)}")
+        return layers
+
+    @property
+    def scale(self) -> float:
+        """What the product of the factors, B A, is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
 
 
 Tuning = Annotated[FullTuning | LoraTuning | NoTuning, Field(discriminator="method")]

@@ -33,6 +33,7 @@ from distillora.training.checkpoints import (
     read_clock,
 )
 from distillora.training.dropout import use_byte_dropout
+from distillora.training.loraplus import raise_rate_of_b
 from distillora.training.objectives import Objective, label_loss
 
 _LOG_STEPS = 50
@@ -58,9 +59,12 @@ class Trained:
 class ObjectiveTrainer(Trainer):  # type: ignore[misc]
     """A Trainer that minimises an :class:`Objective` on length-grouped batches."""
 
-    def __init__(self, *args: Any, objective: Objective, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, objective: Objective, plus_ratio: float = 1.0, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.objective = objective
+        self.plus_ratio = plus_ratio
         # the loss below is a mean of its own; the Trainer must not rescale it
         self.model_accepts_loss_kwargs = False
 
@@ -84,6 +88,14 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         mask = inputs["attention_mask"]
         loss = self.objective(outputs.logits, targets, teacher_logits, hidden, teacher_hidden, mask)
         return (loss, outputs) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Return AdamW, with another learning rate for the factors B of LoRA+."""
+        new = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if new and self.plus_ratio != 1:
+            raise_rate_of_b(optimizer, self.model if model is None else model, self.plus_ratio)
+        return optimizer
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0: nobody reads the count, and it walks through the whole model at every step."""
@@ -182,6 +194,7 @@ def train(
     tensorboard: Path,
     reporter: Reporter,
     title: str,
+    plus_ratio: float = 1.0,
 ) -> Trained:
     """Train a model in place and leave the weights of its best epoch in it.
 
@@ -191,6 +204,7 @@ def train(
         metric: the validation metric that chooses the epoch, a key of what ``epoch_metrics``
             returns, or ``loss``.
         epoch_metrics: (logits, targets) of validation -> metrics.
+        plus_ratio: the learning rate of every LoRA factor B over that of all else.
     """
     use_byte_dropout(model)
     resume = last_complete_checkpoint(checkpoints)
@@ -208,6 +222,7 @@ def train(
             eval_dataset=validation,
             data_collator=Collator(pad_token_id),
             objective=objective,
+            plus_ratio=plus_ratio,
             compute_metrics=lambda scored: epoch_metrics(scored.predictions, scored.label_ids),
             callbacks=[
                 EpochOrder(),

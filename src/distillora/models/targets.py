@@ -1,0 +1,136 @@
+"""Which modules of an encoder get an adapter, and which are trained in full."""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from distillora.errors import ModelError, did_you_mean
+from distillora.models.layers import find_layers
+from distillora.recipe import LoraTuning
+
+# query and value, as in the LoRA paper (section 7.1), by the names of each architecture;
+# ModernBERT has one projection for query, key and value
+_QUERY_AND_VALUE = {
+    "bert": ("query", "value"),
+    "roberta": ("query", "value"),
+    "electra": ("query", "value"),
+    "distilbert": ("q_lin", "v_lin"),
+    "mpnet": ("attn.q", "attn.v"),
+    "deberta-v2": ("query_proj", "value_proj"),
+    "modernbert": ("Wqkv",),
+}
+
+
+def resolve_targets(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
+    """Return the endings of the names of the modules that get an adapter.
+
+    Raises:
+        ModelError: a name matches no linear module, or the architecture has no default.
+    """
+    linear = _linear_modules(model, tuning)
+    known = sorted({name.rsplit(".", 1)[-1] for name in linear})
+    for target in (targets := _named_targets(model, tuning, known)):
+        if not any(_ends_with(name, target) for name in linear):
+            where = " outside full_layers" if tuning.full_layers else ""
+            raise ModelError(
+                f"tuning.targets: '{target}' matches no linear module of "
+                f"{type(model).__name__}{where}.{did_you_mean(target, known)}"
+            )
+    return targets
+
+
+def adapted_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
+    """Return the full names of the modules that get an adapter.
+
+    Raises:
+        ModelError: as ``resolve_targets``; or PiSSA is asked for more singular vectors than a
+            module has.
+    """
+    targets = resolve_targets(model, tuning)
+    linear = _linear_modules(model, tuning)
+    found = {n: m for n, m in linear.items() if any(_ends_with(n, t) for t in targets)}
+    if tuning.initialisation == "pissa":
+        name, module = min(found.items(), key=lambda item: min(item[1].weight.shape))
+        if tuning.rank > (most := min(module.weight.shape)):
+            raise ModelError(
+                f"tuning.rank: PiSSA takes as many singular vectors, and {name} has {most}, fewer "
+                f"than {tuning.rank}. Set rank to {most} or less, or initialisation to default."
+            )
+    return list(found)
+
+
+def full_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
+    """Return the names of the layers that are trained in full.
+
+    Raises:
+        ModelError: an index is out of range, or no layer is left for adapters.
+    """
+    if not tuning.full_layers:
+        return []
+    n_layers = model.config.num_hidden_layers
+    if (last := tuning.full_layers[-1]) >= n_layers:
+        raise ModelError(
+            f"tuning.full_layers: index {last} is out of range: this arm's model has layers "
+            f"0 to {n_layers - 1}."
+        )
+    if len(tuning.full_layers) == n_layers:
+        raise ModelError(
+            "tuning.full_layers: every layer is named, so none is left for adapters. "
+            "Name fewer, or set tuning.method to full."
+        )
+    return [f"{find_layers(model)}.{index}" for index in tuning.full_layers]
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Return the names of the modules with parameters that are not the pretrained encoder.
+
+    A pooler inside the encoder counts as head: it feeds the classifier alone.
+    """
+    prefix = model.base_model_prefix
+    outer = [name for name, module in model.named_children() if name != prefix]
+    inner = [f"{prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
+    modules = dict(model.named_modules())
+    return [name for name in (*inner, *outer) if any(True for _ in modules[name].parameters())]
+
+
+def _named_targets(model: PreTrainedModel, tuning: LoraTuning, known: list[str]) -> list[str]:
+    """Return the names that the recipe gives, or those of the group that it names."""
+    if tuning.targets == "auto":
+        targets = _QUERY_AND_VALUE.get(model.config.model_type)
+        if targets is None:
+            raise ModelError(
+                f"tuning.targets: LoRA has no default targets for {model.config.model_type}: "
+                f"name them, or set `attention` or `all`. Its linear modules: {', '.join(known)}."
+            )
+        return list(targets)
+    if tuning.targets in ("attention", "all"):
+        return _inside_a_layer(model, attention_only=tuning.targets == "attention")
+    return list(tuning.targets)
+
+
+def _inside_a_layer(model: PreTrainedModel, *, attention_only: bool) -> list[str]:
+    """Return the names, inside a layer, of its linear modules."""
+    # ModernBERT's layers differ in a norm only, so the last one tells of all
+    layer = model.get_submodule(find_layers(model))[-1]
+    names = [name for name, module in layer.named_modules() if isinstance(module, nn.Linear)]
+    # `attention` in the BERT family, `attn` in ModernBERT
+    return [
+        name for name in names if not attention_only or name.startswith(("attention.", "attn."))
+    ]
+
+
+def _linear_modules(model: PreTrainedModel, tuning: LoraTuning) -> dict[str, nn.Linear]:
+    """Return the linear modules of the encoder that may get an adapter, by their full names."""
+    trained = tuple(f"{name}." for name in (*head_modules(model), *full_modules(model, tuning)))
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and name.startswith(f"{model.base_model_prefix}.")
+        and not name.startswith(trained)
+    }
+
+
+def _ends_with(name: str, target: str) -> bool:
+    return name == target or name.endswith(f".{target}")
