@@ -82,6 +82,7 @@ def test_draws_depend_on_the_seed_alone():
     assert not (bootstrap_metrics(truth, decided, 30, seed=2) == one).all()
 
 
+@pytest.mark.slow
 def test_large_splits_and_many_models_are_counted_in_pieces():
     rows = 1_500_000  # two draws, and eight models, fit into a piece
     random = np.random.default_rng(2)
