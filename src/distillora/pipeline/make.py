@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import EpochRecord
 from distillora.models.adapters import add_adapter, is_adapted, merge_adapter, save_adapter
 from distillora.models.backbones import (
+    build_random,
     load_backbone,
     load_classifier,
     set_output_bias,
@@ -32,6 +33,8 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import keep_layers
+from distillora.models.tfidf import TfidfClassifier
+from distillora.pipeline.floor import make_floor
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.prepare import PreparedData
 from distillora.progress import Reporter
@@ -60,6 +63,7 @@ _OBJECTIVE_TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "te
 class TrainingRecord(BaseModel):
     """What training one arm measured, as ``training.json``; its presence ends the stage.
 
+    ``choice`` says in words what was chosen on validation, beside the epoch.
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
     """
 
@@ -72,6 +76,7 @@ class TrainingRecord(BaseModel):
     examples_per_second: float | None
     peak_memory_bytes: int | None
     before: dict[str, float]
+    choice: str | None = None
 
     @property
     def teacher_seconds(self) -> float | None:
@@ -102,8 +107,11 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
     if not done:
         plan = bench.plans[name]
         set_seed(bench.seed)
-        model = build_model(bench, plan)
-        record = _train_arm(bench, plan, model)
+        if plan.arm.init.baseline:
+            model, record = _fit_baseline(bench, plan)
+        else:
+            model = build_model(bench, plan)
+            record = _train_arm(bench, plan, model)
         if is_main_process():
             _save(model, bench, plan)
             write_atomic(folder.training, record.model_dump_json(indent=1))
@@ -115,10 +123,12 @@ def make_arm(bench: Workbench, name: str) -> TrainingRecord:
 def build_model(bench: Workbench, plan: ArmPlan) -> Any:
     """Load what the arm starts from, keep its layers, add its adapters."""
     model = _load_origin(bench, plan)
-    if plan.layers != tuple(range(plan.available)):
-        model = keep_layers(model, plan.layers)
-    if plan.arm.init.architecture == "distilbert":
-        model = to_distilbert(model)
+    # random weights are made in their final shape
+    if plan.arm.init.weights == "pretrained":
+        if plan.layers != tuple(range(plan.available)):
+            model = keep_layers(model, plan.layers)
+        if plan.arm.init.architecture == "distilbert":
+            model = to_distilbert(model)
     if isinstance(plan.arm.tuning, LoraTuning):
         model = add_adapter(model, plan.arm.tuning)
     return model
@@ -128,7 +138,10 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     init, multi_label = plan.arm.init, bench.data.recipe.multi_label
     labels = bench.data.corpus.label_names
     if init.backbone:
-        model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
+        if init.weights == "random":
+            model = build_random(plan.config)
+        else:
+            model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
         if init.output_bias == "frequencies":
             set_output_bias(model, label_bias(bench.data.targets("train"), len(labels)))
         return model
@@ -182,6 +195,17 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
     return _record(trained, metric, _time_before(bench, plan, teachers))
 
 
+def _fit_baseline(bench: Workbench, plan: ArmPlan) -> tuple[TfidfClassifier, TrainingRecord]:
+    metric = best_metric(plan, multi_label=bench.data.recipe.multi_label)
+    floor = make_floor(plan.config, bench.data, metric, bench.reporter)
+    measured = {
+        "seconds": floor.seconds,
+        "peak_memory_bytes": floor.peak_memory_bytes,
+        "choice": floor.choice,
+    }
+    return floor.model, _record(None, metric, {}).model_copy(update=measured)
+
+
 def teacher_outputs(bench: Workbench, plan: ArmPlan, name: str) -> TeacherOutputs:
     """Return a teacher's outputs over the training texts, computed if this is the first need."""
     data, teacher_plan = bench.data, bench.plans[name]
@@ -227,6 +251,9 @@ def _read_record(folder: ArmLayout) -> TrainingRecord:
 
 def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
     folder = bench.folder(plan.name)
+    if isinstance(model, TfidfClassifier):
+        _save_sealed(folder.model, model.save)
+        return
     model = model.cpu()
     if is_adapted(model):
         write_folder_atomic(folder.adapter, functools.partial(save_adapter, model))
@@ -235,9 +262,16 @@ def _save(model: Any, bench: Workbench, plan: ArmPlan) -> None:
     def write(part: Path) -> None:
         model.save_pretrained(part)
         bench.data.tokenizer(plan.tokenizer).save_pretrained(part)
+
+    _save_sealed(folder.model, write)
+
+
+def _save_sealed(folder: Path, write: Callable[[Path], None]) -> None:
+    def write_and_seal(part: Path) -> None:
+        write(part)
         seal_folder(part)
 
-    write_folder_atomic(folder.model, write)
+    write_folder_atomic(folder, write_and_seal)
 
 
 def _record(trained: Trained | None, metric: str, before: dict[str, float]) -> TrainingRecord:

@@ -14,6 +14,7 @@ from distillora.data.corpus import Corpus
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter, resolve_targets
 from distillora.models.backbones import (
+    BUNDLED,
     build_on_meta,
     count_parameters,
     load_classifier_config,
@@ -21,6 +22,7 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
+from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
 from distillora.recipe import Arm, LoraTuning, Recipe
 
 
@@ -35,7 +37,8 @@ class ArmPlan:
         trainable, total: parameters while training, adapters included.
         targets: the modules that get an adapter.
         steps: optimizer steps.
-        tokenizer: name and revision of the model whose tokenizer it uses.
+        tokenizer: name and revision of the model whose tokenizer it uses; for a baseline, which
+            reads texts, the bundled encoder's, by which the audit then counts tokens.
     """
 
     name: str
@@ -53,7 +56,11 @@ class ArmPlan:
     def describe_init(self) -> str:
         """One line on what the arm starts from."""
         init = self.arm.init
+        if init.baseline:
+            return "TF-IDF of words and pairs of words"
         kind = "arm" if init.arm else "pretrained encoder" if init.backbone else "classifier"
+        if init.weights == "random":
+            kind = "random weights in the shape of"
         kept = f"layers {', '.join(map(str, self.layers))} of {self.available}"
         whole = len(self.layers) == self.available
         shape = " as DistilBERT" if init.architecture == "distilbert" else ""
@@ -101,6 +108,8 @@ def plan_arms(recipe: Recipe, corpus: Corpus) -> dict[str, ArmPlan]:
 
 def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, ArmPlan]) -> ArmPlan:
     arm = recipe.arms[name]
+    if arm.init.baseline:
+        return _plan_baseline(name, recipe, corpus)
     origin = _origin_config(arm, recipe, corpus.label_names, plans)
     available = origin.num_hidden_layers
     layers = choose_layers(arm.init.layers, available, arm.init.count)
@@ -127,6 +136,25 @@ def _plan_arm(name: str, recipe: Recipe, corpus: Corpus, plans: Mapping[str, Arm
     if arm.objective.hidden_cosine:
         _check_hidden_states_fit(plan, plans[arm.teachers[0]])
     return plan
+
+
+def _plan_baseline(name: str, recipe: Recipe, corpus: Corpus) -> ArmPlan:
+    config = tfidf_config(corpus.label_names, multi_label=recipe.multi_label)
+    features = len(fit_vectorizer(config, corpus.splits["train"].texts).vocabulary_)
+    parameters = (features + 1) * len(corpus.label_names)
+    return ArmPlan(
+        name=name,
+        arm=recipe.arms[name],
+        config=config,
+        architecture=TfidfClassifier.__name__,
+        layers=(),
+        available=0,
+        trainable=parameters,
+        total=parameters,
+        targets=(),
+        steps=0,
+        tokenizer=(BUNDLED, None),
+    )
 
 
 def _origin_config(
@@ -205,9 +233,9 @@ def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
                     plan.architecture,
                 ]
             ),
-            " ".join(map(str, plan.layers)),
+            " ".join(map(str, plan.layers)) or "-",
             f"{plan.trainable:,}\n{plan.total:,}",
-            f"{plan.steps:,}",
+            f"{plan.steps:,}" if plan.steps else "-",
             end_section=True,
         )
     return table

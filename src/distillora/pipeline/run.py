@@ -33,7 +33,7 @@ from distillora.pipeline.prepare import (
     save_audit,
 )
 from distillora.progress import Reporter
-from distillora.recipe import Recipe
+from distillora.recipe import Recipe, load_recipe
 from distillora.report import write_report
 from distillora.runtime import (
     describe_environment,
@@ -112,7 +112,8 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
                 f"{layout.root} holds other files and no run. Give an empty folder with --out."
             )
         return
-    before = _flatten(yaml.safe_load(layout.recipe.read_text("utf-8")))
+    # read as a recipe: keys that are newer than the run have the defaults that it was made with
+    before = _flatten(yaml.safe_load(load_recipe(str(layout.recipe)).dump()))
     now = _flatten(yaml.safe_load(recipe.dump()))
     # other seeds are other arms of the same experiment: they may be added to a finished run
     differing = sorted(
@@ -143,7 +144,9 @@ def _audit(
     data: PreparedData,
     plans: dict[str, ArmPlan],
 ) -> DataRecord:
-    first = next(iter(plans.values()))
+    # a baseline has no tokenizer of its own
+    encoders = [plan for plan in plans.values() if not plan.arm.init.baseline]
+    first = next(iter(encoders or plans.values()))
     audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
     if is_main_process():
         save_audit(layout, audit)
