@@ -121,6 +121,14 @@ def test_arms_are_made_after_those_that_they_need() -> None:
             "more.txt",
             ["arms.teacher.objective.extra_text", "only a teacher"],
         ),
+        ("arms.odd.init.weights", "random", ["arms.odd.init", "weights", "not with arm"]),
+        ("arms.teacher.init.weights", "none", ["arms.teacher.init.weights", "'random'"]),
+        ("arms.teacher.init", {"baseline": "bm25"}, ["arms.teacher.init.baseline", "'tfidf'"]),
+        ("arms.odd.init", {"baseline": "tfidf", "layers": "odd"}, ["arms.odd.init", "layers is"]),
+        ("arms.odd.init", {"baseline": "tfidf", "weights": "random"}, ["arms.odd.init", "weights"]),
+        ("arms.odd.init", {"baseline": "tfidf"}, ["arms.odd", "no objective"]),
+        ("arms.teacher.init", {"baseline": "tfidf"}, ["arms.odd.init.arm", "is a baseline"]),
+        ("training.best_metric", "average_precision", ["best_metric", "multi_label"]),
         ("seeds", [1, 1], ["seeds", "twice"]),
         ("seeds", [], ["seeds"]),
         ("name", "../up", ["name"]),
@@ -203,6 +211,39 @@ def test_overrides_reach_any_depth_and_read_numbers_as_numbers(tmp_path: Path) -
     assert recipe.arms["odd"].training.learning_rate == 1e-3
     assert recipe.arms["odd"].init.layers == (0, 2)
     assert recipe.seeds == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("floor", "words"),
+    [
+        ({"tuning": {"method": "lora"}}, ["arms.floor", "tuning 'lora'"]),
+        ({"tuning": {"method": "none"}}, ["arms.floor", "tuning 'none'"]),
+        ({"objective": {"labels": 0.5}}, ["arms.floor", "no objective"]),
+        ({"training": {"epochs": 9}}, ["arms.floor.training", "best_metric alone"]),
+    ],
+)
+def test_a_baseline_refuses_what_is_for_encoders(floor: dict[str, Any], words: list[str]) -> None:
+    values = changed("arms.floor", {"init": {"baseline": "tfidf"}, **floor})
+    with pytest.raises(RecipeError) as refusal:
+        parse_recipe(values)
+    assert all(word in str(refusal.value) for word in words)
+
+
+def test_a_baseline_cannot_teach() -> None:
+    values = changed("arms.floor", {"init": {"baseline": "tfidf"}})
+    values["arms"]["odd"]["objective"]["teacher"] = ["teacher", "floor"]
+    with pytest.raises(RecipeError, match=r"arms\.odd\.objective\.teacher: 'floor' is a baseline"):
+        parse_recipe(values)
+
+
+def test_a_baseline_inherits_training_chooses_its_metric_and_is_written_out_and_read_again() -> (
+    None
+):
+    values = changed("training", {"epochs": 7})
+    values["arms"]["floor"] = {"init": {"baseline": "tfidf"}, "training": {"best_metric": "loss"}}
+    recipe = parse_recipe(values)
+    assert recipe.arms["floor"].training.best_metric == "loss"
+    assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
 
 
 @pytest.mark.parametrize("override", ["epochs", "=3", "training..epochs=3", "name.first=x"])

@@ -93,10 +93,10 @@ def _of_run(run: Path) -> list[Choice]:
 
 
 def _arm_folders(run: Path) -> list[tuple[str, Path]]:
-    """Return each arm's name and its folder at its first seed."""
+    """Return each arm's name and its folder at its first seed; a baseline cannot be opened."""
     layout = RunLayout(run)
     first: dict[str, ArmLayout] = {}
-    for arm in Results.load(layout.results).arms:
+    for arm in filter(lambda arm: arm.is_encoder, Results.load(layout.results).arms):
         first.setdefault(arm.name, layout.arm(arm.name, arm.seed))
     return [(name, arm.root) for name, arm in first.items()]
 

@@ -4,41 +4,43 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
-
-from distillora.data.tokens import TokenizedSplit
-from distillora.models.forward import predict_logits
 
 _WARM_UP = 5
 
+Inputs = TypeVar("Inputs")
+
 
 def time_prediction(
-    model: nn.Module, tokens: TokenizedSplit, pad_token_id: int
+    predict: Callable[[Inputs], npt.NDArray[np.float32]], inputs: Inputs
 ) -> tuple[npt.NDArray[np.float32], float]:
     """Return the logits of all rows, shape (rows, labels), and texts per second."""
     start = time.perf_counter()
-    logits = predict_logits(model, tokens, pad_token_id)
+    logits = predict(inputs)
     return logits, len(logits) / (time.perf_counter() - start)
 
 
 def measure_latency(
-    model: nn.Module, tokens: TokenizedSplit, pad_token_id: int, texts: int = 100
+    predict: Callable[[Inputs], object],
+    take: Callable[[int], Inputs],
+    rows: int,
+    texts: int = 100,
 ) -> float:
-    """Return the median time in milliseconds from the tokens of one text to its logits.
+    """Return the median time in milliseconds from the input of one text to its logits.
 
-    The texts are spread evenly over the rows, each scored alone.
+    The texts are spread evenly over the rows, each scored alone. ``take`` prepares a row and is
+    not timed.
     """
-    rows = np.linspace(0, len(tokens.lengths) - 1, texts + _WARM_UP).round().astype(int)
     seconds = []
-    for row in rows:
-        ids = tokens.row(row)
-        one_text = TokenizedSplit(ids, np.array([0, len(ids)]), np.array([len(ids)]))
+    for row in np.linspace(0, rows - 1, texts + _WARM_UP).round().astype(int):
+        one_text = take(int(row))
         start = time.perf_counter()
-        predict_logits(model, one_text, pad_token_id)
+        predict(one_text)
         seconds.append(time.perf_counter() - start)
     return 1000 * statistics.median(seconds[_WARM_UP:])
 

@@ -134,7 +134,7 @@ class Cost(Record):
         examples_per_second: training examples per second of training steps.
         peak_memory_bytes: peak resident memory of the process during training (device memory
             on a GPU).
-        latency_ms: median time for one text, tokens to logits, batch of one.
+        latency_ms: median time for one text, tokens (a baseline: text) to logits, batch of one.
         throughput: texts per second over the test split, in batches sorted by length.
         device: where latency and throughput were measured.
     """
@@ -191,7 +191,8 @@ class ArmResult(Record):
         init, tuning, objective: one line each, in words.
         architecture: the class of the model that ships, e.g. ``BertForSequenceClassification``.
         teachers: the arms whose outputs this one learnt from.
-        layers: indices (from 0) of the layers that it kept of the model that it started from.
+        layers: indices (from 0) of the layers that it kept of the model that it started from;
+            empty for a baseline.
         search: how they were found, where they were searched.
         best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``.
         temperature: what to divide the logits by for calibrated probabilities, from validation;
@@ -229,6 +230,11 @@ class ArmResult(Record):
     confusions: tuple[tuple[int, ...], ...] | None = None
     predictions: str
     weights_sha256: str
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether it is a transformer; the TF-IDF baseline has no layers, and cannot ship."""
+        return bool(self.layers)
 
 
 class DataRecord(Record):

@@ -43,7 +43,7 @@ class TrainedArm:
         """Find the run of an arm's folder, ``RUN/arms/ARM/seed-N``.
 
         Raises:
-            RunFolderError: it is not the folder of a finished arm.
+            RunFolderError: it is not the folder of a finished arm, or a baseline's.
             IntegrityError: its model is damaged.
         """
         layout = ArmLayout(folder.resolve())
@@ -57,6 +57,11 @@ class TrainedArm:
         run = RunLayout(layout.root.parents[2])
         results = Results.load(run.results)
         result = ArmResult.model_validate_json(layout.result.read_bytes())
+        if not result.is_encoder:
+            raise RunFolderError(
+                f"{folder} holds a baseline ({result.init}), which is there to be compared with "
+                "and cannot be exported. Give the folder of an arm with an encoder."
+            )
         if result.temperature is None:
             raise RunFolderError(
                 f"{folder} was judged before there were temperatures. Delete its result.json and "

@@ -310,3 +310,18 @@ def build_on_meta(config: PreTrainedConfig) -> PreTrainedModel:
     """
     with explain_loading(f"a {config.model_type} of this configuration"), torch.device("meta"):
         return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+
+
+def build_random(config: PreTrainedConfig) -> PreTrainedModel:
+    """Build a classifier with random weights, embeddings included, in float32 on the CPU.
+
+    They are those that the architecture starts pretraining from, drawn from torch's generator:
+    the same seed gives the same weights.
+
+    Raises:
+        ModelError: the configuration contradicts itself.
+    """
+    with explain_loading(f"a {config.model_type} of this configuration"):
+        return AutoModelForSequenceClassification.from_config(
+            config, trust_remote_code=False, dtype=torch.float32
+        )

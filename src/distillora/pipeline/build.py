@@ -8,13 +8,19 @@ import torch
 
 from distillora.evaluation.results import LayerSearchRecord
 from distillora.models.adapters import add_adapter
-from distillora.models.backbones import load_backbone, load_classifier, set_output_bias
+from distillora.models.backbones import (
+    build_random,
+    load_backbone,
+    load_classifier,
+    set_output_bias,
+)
 from distillora.models.distilbert import to_distilbert
 from distillora.models.layers import choose_layers, keep_layers
 from distillora.pipeline.bench import Workbench, load_arm
 from distillora.pipeline.depth import find_best_layers
 from distillora.pipeline.plan import ArmPlan
 from distillora.recipe import LoraTuning
+from distillora.runtime import set_seed
 from distillora.training.objectives import label_bias
 
 Layers = tuple[int, ...]
@@ -44,6 +50,8 @@ def build_model(bench: Workbench, plan: ArmPlan, layers: Layers) -> Any:
 def build_base(bench: Workbench, plan: ArmPlan, layers: Layers) -> Any:
     """Load what the arm starts from and keep its layers."""
     model = _load_origin(bench, plan)
+    if plan.arm.init.weights == "random":
+        return model  # made in its final shape
     if layers != tuple(range(plan.available)):
         model = keep_layers(model, layers)
     if plan.arm.init.architecture == "distilbert":
@@ -55,7 +63,11 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     init, multi_label = plan.arm.init, bench.data.recipe.multi_label
     labels = bench.data.corpus.label_names
     if init.backbone:
-        model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
+        if init.weights == "random":
+            set_seed(bench.seed)  # the same weights whenever they are made
+            model = build_random(plan.config)
+        else:
+            model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
         if init.output_bias == "frequencies":
             set_output_bias(model, label_bias(bench.data.targets("train"), len(labels)))
         return model

@@ -6,7 +6,7 @@ thresholds of the ladder's last rung, which say how much there is to win and are
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,11 @@ from distillora.evaluation.thresholds import (
     THRESHOLD_SMOOTHING,
     tune_thresholds,
 )
-from distillora.models.backbones import weights_sha256
-from distillora.pipeline.bench import Workbench, load_arm
+from distillora.pipeline.bench import Workbench
 from distillora.pipeline.make import TrainingRecord
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.scorers import Scorer, load_scorer
 from distillora.probabilities import sigmoid
-from distillora.runtime import device, device_name
 
 EVALUATED = ("validation", "test")
 
@@ -47,12 +46,10 @@ Logits = dict[str, npt.NDArray[np.float32]]
 def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResult:
     """Score one arm and write its ``predictions.parquet`` and ``result.json``."""
     plan, folder = bench.plans[name], bench.folder(name)
-    model = load_arm(bench, name)
+    scorer = load_scorer(bench, name)
     # arms that were made before layers were recorded kept those of their plan
     layers = training.layers or plan.layers or ()
-    sha256 = weights_sha256(model)
-    model = model.to(device())
-    logits, cost = _score(bench, plan, model, training)
+    logits, cost = _score(bench, plan, scorer, training)
     temperature = fit_temperature(
         logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
     )
@@ -62,7 +59,7 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         name=name,
         seed=bench.seed,
         init=plan.describe_init(layers),
-        tuning=plan.describe_tuning(),
+        tuning=", ".join(filter(None, (plan.describe_tuning(), training.choice))),
         objective=plan.describe_objective(),
         architecture=plan.architecture,
         teachers=plan.arm.teachers,
@@ -82,34 +79,35 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         history=training.history,
         confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
-        weights_sha256=sha256,
+        weights_sha256=scorer.sha256,
     )
     write_atomic(folder.result, result.model_dump_json(indent=1))
     return result
 
 
 def _score(
-    bench: Workbench, plan: ArmPlan, model: Any, training: TrainingRecord
+    bench: Workbench, plan: ArmPlan, scorer: Scorer, training: TrainingRecord
 ) -> tuple[Logits, Cost]:
     """Return the logits of both splits, and the cost; throughput is measured on test."""
-    pad = bench.data.tokenizer(plan.tokenizer).pad_token_id
-    tokens = {split: bench.data.tokens(plan.tokenizer, split) for split in EVALUATED}
+    rows = {split: len(bench.data.corpus.splits[split]) for split in EVALUATED}
     logits: Logits = {}
     throughput = 0.0
     for split in EVALUATED:
-        bench.reporter.say(f"  scoring {split}: {len(tokens[split]):,} texts")
-        logits[split], throughput = time_prediction(model, tokens[split], pad)
+        bench.reporter.say(f"  scoring {split}: {rows[split]:,} texts")
+        logits[split], throughput = time_prediction(scorer, scorer.inputs(split))
     folder = bench.folder(plan.name)
     cost = Cost(
-        model_bytes=weights_bytes(folder.model),
+        model_bytes=scorer.model_bytes,
         adapter_bytes=weights_bytes(folder.adapter) if folder.adapter.is_dir() else None,
         training_seconds=training.seconds,
         teacher_seconds=training.teacher_seconds,
         examples_per_second=training.examples_per_second,
         peak_memory_bytes=training.peak_memory_bytes,
-        latency_ms=measure_latency(model, tokens["test"], pad),
+        latency_ms=measure_latency(
+            scorer, functools.partial(scorer.one_input, "test"), rows["test"]
+        ),
         throughput=throughput,
-        device=device_name(),
+        device=scorer.device,
     )
     return logits, cost
 

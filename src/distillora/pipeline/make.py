@@ -15,8 +15,9 @@ from distillora.evaluation.results import EpochRecord, LayerSearchRecord
 from distillora.models.preflight import preflight
 from distillora.pipeline.bench import Workbench, load_arm
 from distillora.pipeline.build import Layers, build_base, build_model, pick_layers
+from distillora.pipeline.floor import make_floor
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.saving import save_arm
+from distillora.pipeline.saving import save_arm, save_sealed
 from distillora.pipeline.schedule import Task
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
@@ -33,6 +34,7 @@ from distillora.training.trainer import Trained, train
 class TrainingRecord(BaseModel):
     """What training one arm measured, as ``training.json``; its presence ends the stage.
 
+    ``choice`` says in words what was chosen on validation, beside the epoch.
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
     ``layers`` are those that it kept, ``search`` how they were found.
     """
@@ -46,6 +48,7 @@ class TrainingRecord(BaseModel):
     examples_per_second: float | None
     peak_memory_bytes: int | None
     before: dict[str, float]
+    choice: str | None = None
     layers: Layers | None = None
     search: LayerSearchRecord | None = None
 
@@ -63,22 +66,27 @@ def make_arm(bench: Workbench, name: str) -> None:
     if not done:
         plan = bench.plans[name]
         set_seed(bench.seed)
-        layers, search = pick_layers(bench, plan)
-        model = build_model(bench, plan, layers)
-        record = _train_arm(bench, plan, model)
-        record = record.model_copy(update={"layers": layers, "search": search})
+        record = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
         if is_main_process():
-            save_arm(
-                model,
-                folder,
-                bench.data.tokenizer(plan.tokenizer),
-                bench.data.tokens(plan.tokenizer, "validation"),
-                make_base=functools.partial(build_base, bench, plan, layers),
-                load_saved=functools.partial(load_arm, bench, name),
-            )
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
+
+
+def _make_model(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
+    layers, search = pick_layers(bench, plan)
+    model = build_model(bench, plan, layers)
+    record = _train_arm(bench, plan, model)
+    if is_main_process():
+        save_arm(
+            model,
+            bench.folder(plan.name),
+            bench.data.tokenizer(plan.tokenizer),
+            bench.data.tokens(plan.tokenizer, "validation"),
+            make_base=functools.partial(build_base, bench, plan, layers),
+            load_saved=functools.partial(load_arm, bench, plan.name),
+        )
+    return record.model_copy(update={"layers": layers, "search": search})
 
 
 def read_training(bench: Workbench, name: str) -> TrainingRecord:
@@ -124,6 +132,19 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         plus_ratio=plus_ratio,
     )
     return _record(trained, metric, _time_before(bench, plan, outputs))
+
+
+def _fit_baseline(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
+    metric = best_metric(plan, multi_label=bench.data.recipe.multi_label)
+    floor = make_floor(plan.config, bench.data, metric, bench.reporter)
+    measured = {
+        "seconds": floor.seconds,
+        "peak_memory_bytes": floor.peak_memory_bytes,
+        "choice": floor.choice,
+    }
+    if is_main_process():
+        save_sealed(bench.folder(plan.name).model, floor.model.save)
+    return _record(None, metric, {}).model_copy(update=measured)
 
 
 def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:

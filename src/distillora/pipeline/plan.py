@@ -16,6 +16,7 @@ from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
+    BUNDLED,
     build_on_meta,
     count_parameters,
     load_classifier_config,
@@ -24,6 +25,7 @@ from distillora.models.backbones import (
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
 from distillora.models.targets import resolve_targets
+from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
 from distillora.pipeline.wording import describe_label_loss, describe_lora
 from distillora.recipe import Arm, LoraTuning, Recipe
 
@@ -44,7 +46,8 @@ class ArmPlan:
         targets: the modules that get an adapter.
         steps: optimizer steps.
         extra_texts: how many texts without labels it learns from as well.
-        tokenizer: name and revision of the model whose tokenizer it uses.
+        tokenizer: name and revision of the model whose tokenizer it uses; for a baseline, which
+            reads texts, the bundled encoder's, by which the audit then counts tokens.
     """
 
     name: str
@@ -68,7 +71,11 @@ class ArmPlan:
     def describe_init(self, layers: tuple[int, ...] | None = None) -> str:
         """One line on what the arm starts from, with the layers that it kept once it is made."""
         init, layers = self.arm.init, layers or self.layers
+        if init.baseline:
+            return "TF-IDF of words and pairs of words"
         kind = "arm" if init.arm else "pretrained encoder" if init.backbone else "classifier"
+        if init.weights == "random":
+            kind = "random weights in the shape of"
         which = ", ".join(map(str, layers)) if layers else f"({self.depth} {init.layers})"
         kept = "" if self.depth == self.available else f", layers {which} of {self.available}"
         shape = " as DistilBERT" if init.architecture == "distilbert" else ""
@@ -124,6 +131,8 @@ def _plan_arm(
     plans: Mapping[str, ArmPlan],
 ) -> ArmPlan:
     arm = recipe.arms[name]
+    if arm.init.baseline:
+        return _plan_baseline(name, recipe, corpus)
     path = arm.objective.extra_text
     extra_texts = 0 if path is None else len(extra[path].rows)
     origin = _origin_config(arm, recipe, corpus.label_names, plans)
@@ -155,6 +164,26 @@ def _plan_arm(
     if arm.objective.hidden_cosine:
         _check_hidden_states_fit(plan, plans[arm.teachers[0]])
     return plan
+
+
+def _plan_baseline(name: str, recipe: Recipe, corpus: Corpus) -> ArmPlan:
+    config = tfidf_config(corpus.label_names, multi_label=recipe.multi_label)
+    features = len(fit_vectorizer(config, corpus.splits["train"].texts).vocabulary_)
+    parameters = (features + 1) * len(corpus.label_names)
+    return ArmPlan(
+        name=name,
+        arm=recipe.arms[name],
+        config=config,
+        architecture=TfidfClassifier.__name__,
+        layers=(),
+        available=0,
+        trainable=parameters,
+        total=parameters,
+        targets=(),
+        steps=0,
+        extra_texts=0,
+        tokenizer=(BUNDLED, None),
+    )
 
 
 def _origin_config(
@@ -215,6 +244,12 @@ def _check_hidden_states_fit(student: ArmPlan, teacher: ArmPlan) -> None:
         )
 
 
+def _layers_cell(plan: ArmPlan) -> str:
+    if plan.layers is None:
+        return f"{plan.depth} of {plan.available}"
+    return " ".join(map(str, plan.layers)) or "-"
+
+
 def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
     """Return the plan as a table for the terminal."""
     table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}", box=SIMPLE)
@@ -233,9 +268,9 @@ def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
                     plan.architecture,
                 ]
             ),
-            " ".join(map(str, plan.layers)) if plan.layers else f"{plan.depth} of {plan.available}",
+            _layers_cell(plan),
             f"{plan.trainable:,}\n{plan.total:,}",
-            f"{plan.steps:,}",
+            f"{plan.steps:,}" if plan.steps else "-",
             end_section=True,
         )
     return table

@@ -134,6 +134,7 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
                 f"{layout.root} holds other files and no run. Give an empty folder with --out."
             )
         return
+    # read as a recipe: keys that are newer than the run have the defaults that it was made with
     before = _settings(load_recipe(str(layout.recipe)))
     now = _settings(recipe)
     # other seeds and other arms belong to the same experiment: they may be added to a run
@@ -172,7 +173,9 @@ def _audit(
     data: PreparedData,
     plans: dict[str, ArmPlan],
 ) -> DataRecord:
-    first = next(iter(plans.values()))
+    # a baseline has no tokenizer of its own
+    encoders = [plan for plan in plans.values() if not plan.arm.init.baseline]
+    first = next(iter(encoders or plans.values()))
     audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
     if is_main_process():
         save_audit(layout, audit)

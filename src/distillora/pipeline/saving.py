@@ -21,9 +21,18 @@ def save_model(model: Any, folder: ArmLayout, tokenizer: PreTrainedTokenizerFast
     def write(part: Path) -> None:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
+
+    save_sealed(folder.model, write)
+
+
+def save_sealed(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a folder, and seal it: whole or not at all."""
+
+    def write_and_seal(part: Path) -> None:
+        write(part)
         seal_folder(part)
 
-    write_folder_atomic(folder.model, write)
+    write_folder_atomic(folder, write_and_seal)
 
 
 def save_arm(

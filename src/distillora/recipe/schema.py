@@ -44,6 +44,18 @@ class Arm(Section):
             raise ValueError("tuning 'none' trains nothing, so it takes no objective")
         return self
 
+    @model_validator(mode="after")
+    def _baseline_is_only_fitted(self) -> Self:
+        if self.init.baseline is None:
+            return self
+        if self.tuning != FullTuning():
+            raise ValueError(
+                f"tuning '{self.tuning.method}' is for an encoder; a baseline is fitted as a whole"
+            )
+        if self.objective != Objective():
+            raise ValueError("a baseline learns the labels and nothing else: it takes no objective")
+        return self
+
     @property
     def teachers(self) -> tuple[str, ...]:
         """The arms whose outputs this one learns from."""
@@ -97,6 +109,11 @@ class Recipe(Section):
                 if other is not None and other not in self.arms:
                     hint = did_you_mean(other, self.arms)
                     raise ValueError(f"arms.{name}.{key}: no arm is named '{other}'.{hint}")
+                if other is not None and self.arms[other].init.baseline:
+                    raise ValueError(
+                        f"arms.{name}.{key}: '{other}' is a baseline, which has no layers and "
+                        "teaches nobody; name an arm with an encoder"
+                    )
             if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
             if arm.objective.label_loss == "asymmetric" and not self.multi_label:
@@ -104,6 +121,7 @@ class Recipe(Section):
                     f"arms.{name}.objective.label_loss: 'asymmetric' is for task 'multi_label'; "
                     "'weighted' and 'focal' are for both tasks"
                 )
+        self._check_training()
         self.arm_order()
         for name, arm in self.arms.items():
             untrained = [other for other in arm.needs if not self._is_trained(other)]
@@ -115,6 +133,19 @@ class Recipe(Section):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
         return self
+
+    def _check_training(self) -> None:
+        for name, arm in self.arms.items():
+            if arm.training.best_metric == "average_precision" and not self.multi_label:
+                raise ValueError(
+                    f"arms.{name}.training.best_metric: average_precision is for task multi_label"
+                )
+            used = {"best_metric": arm.training.best_metric}
+            if arm.init.baseline and arm.training != self.training.model_copy(update=used):
+                raise ValueError(
+                    f"arms.{name}.training: a baseline takes best_metric alone, which chooses its "
+                    "regularisation"
+                )
 
     def _is_trained(self, name: str) -> bool:
         """Whether an arm's head has ever been trained, here or before."""

@@ -76,13 +76,18 @@ class Data(Section):
         return self.model_validate(self.model_dump() | {"source": source, "path": path})
 
 
+_ORIGINS = ("backbone", "classifier", "arm", "baseline")
+
+
 class Init(Section):
-    """What an arm starts from: exactly one of ``backbone``, ``classifier``, ``arm``.
+    """What an arm starts from: exactly one of ``backbone``, ``classifier``, ``arm``, ``baseline``.
 
     Attributes:
         backbone: a pretrained encoder (``bundled``, a folder, a Hub id); it gets a new head.
         classifier: a ready classifier (a folder, a Hub id) with its head and its labels.
         arm: another arm of this recipe, trained first.
+        baseline: ``tfidf`` is logistic regression on n-grams of words, without an encoder.
+        weights: ``random`` takes only the configuration and the tokenizer of ``backbone``.
         revision: the pinned Hub revision of ``backbone`` or ``classifier``.
         layers: which layers to keep, indices from 0; ``random`` ones are drawn with the seed,
             ``searched`` ones are left after dropping, one by one, the layer that validation loss
@@ -96,6 +101,8 @@ class Init(Section):
     backbone: str | None = None
     classifier: str | None = None
     arm: str | None = None
+    baseline: Literal["tfidf"] | None = None
+    weights: Literal["pretrained", "random"] = "pretrained"
     revision: str | None = None
     layers: Layers = "all"
     count: Count | None = Field(default=None, ge=1)
@@ -104,10 +111,10 @@ class Init(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [k for k in ("backbone", "classifier", "arm") if getattr(self, k) is not None]
+        given = [k for k in _ORIGINS if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(
-                "give exactly one of backbone, classifier, arm"
+                f"give exactly one of {', '.join(_ORIGINS)}"
                 + (f", not {' and '.join(given)}" if given else "")
             )
         if self.arm is not None and self.revision is not None:
@@ -120,12 +127,21 @@ class Init(Section):
             raise ValueError("layers 'searched' needs a tuned model to search in: init.arm")
         if self.output_bias != "zero" and self.backbone is None:
             raise ValueError("output_bias is for a new head: it goes with a backbone")
+        if self.weights == "random" and self.backbone is None:
+            raise ValueError(f"weights: random goes with a backbone, not with {given[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _baseline_has_no_encoder(self) -> Self:
+        for key in ("revision", "layers", "count", "architecture") if self.baseline else ():
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is for an encoder, and a baseline has none")
         return self
 
     @property
     def origin(self) -> str:
-        """The one of ``backbone``, ``classifier`` and ``arm`` that is given."""
-        return self.backbone or self.classifier or self.arm or ""
+        """The one of ``backbone``, ``classifier``, ``arm`` and ``baseline`` that is given."""
+        return self.backbone or self.classifier or self.arm or self.baseline or ""
 
 
 class FullTuning(Section):

@@ -23,6 +23,7 @@ _LADDER_NOTE = (
     "of each label on validation; the same, smoothed and drawn to the common one where a label is "
     "rare (these ship); the best of each label on test, which is an oracle and not a result."
 )
+_FROM_TEXT = " (a baseline: from the text, which it takes apart itself)"
 HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower is better."
 
 
@@ -53,7 +54,8 @@ def cost_table(results: Results) -> Table:
     note = (
         f"{HOW_TO_READ} Training time is the arm’s own. The teacher’s time, its training and its "
         "outputs over the training texts, stands apart, for it is spent once and serves every "
-        "arm that learns from it. One text: median time from tokens to logits, batch of one. "
+        "arm that learns from it. One text: median time from tokens to logits, batch of one"
+        f"{_FROM_TEXT if any(not run.is_encoder for run in results.arms) else ''}. "
         f"Texts/s: the test split in batches. Both measured on {devices}."
     )
     caption = f"Cost of making, keeping and running{_over_seeds(arms)}"
