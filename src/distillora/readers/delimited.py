@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError
-from distillora.inference.bulk.rows import (
+from distillora.readers.rows import (
     BROKEN,
     LONGEST_LINE,
     Row,
@@ -17,7 +17,7 @@ from distillora.inference.bulk.rows import (
     shown,
     text_or_problem,
 )
-from distillora.inference.bulk.source import Source
+from distillora.readers.source import Source
 
 _FIX = (
     "Quote a cell that holds {a separator}, a quote or a line break, and double quotes inside it."

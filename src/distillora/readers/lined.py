@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError
-from distillora.inference.bulk.rows import (
+from distillora.readers.rows import (
     BROKEN,
     CHUNK_ROWS,
     Row,
@@ -17,7 +17,7 @@ from distillora.inference.bulk.rows import (
     shown,
     text_or_problem,
 )
-from distillora.inference.bulk.source import Kind, Source
+from distillora.readers.source import Kind, Source
 
 MOST_COLUMNS = 2000
 _EXACT = 2**53

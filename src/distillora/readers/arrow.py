@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError, InputError
-from distillora.inference.bulk.rows import (
+from distillora.readers.rows import (
     BROKEN,
     CHUNK_ROWS,
     Chunk,
@@ -16,7 +16,7 @@ from distillora.inference.bulk.rows import (
     choose_text_column,
     text_or_problem,
 )
-from distillora.inference.bulk.source import Source
+from distillora.readers.source import Source
 
 _ROWS_AT_ONCE = 128
 _CHUNK_BYTES = 1 << 25
