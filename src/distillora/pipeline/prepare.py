@@ -16,7 +16,7 @@ from distillora.data.sources import drop_shared_texts, read_corpus
 from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_texts
 from distillora.evaluation.results import DataRecord
 from distillora.models.backbones import load_tokenizer
-from distillora.recipe import Recipe
+from distillora.recipe import Recipe, suit_recipe
 
 TokenizerName = tuple[str, str | None]
 
@@ -25,6 +25,12 @@ def read_data(recipe: Recipe) -> tuple[Corpus, Corpus]:
     """Return the data as it was found and as it is used."""
     found = read_corpus(recipe.data)
     return found, drop_shared_texts(found) if recipe.data.drop_shared else found
+
+
+def settle_recipe(recipe: Recipe, corpus: Corpus) -> tuple[Recipe, tuple[str, ...]]:
+    """Return the recipe with what it left open chosen to suit the data, and the choices in words."""
+    several = any(len(row) > 1 for split in corpus.splits.values() for row in split.labels)
+    return suit_recipe(recipe, len(corpus.splits["train"]), multi_label=several)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from distillora.artifacts import (
     RunLayout,
@@ -17,7 +18,8 @@ from distillora.artifacts import (
     lock_folder,
     write_atomic,
 )
-from distillora.data.audit import AuditRecord, format_audit
+from distillora.data.audit import AuditRecord, format_audit, format_warnings
+from distillora.data.warnings import find_warnings
 from distillora.errors import RunFolderError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
@@ -31,9 +33,10 @@ from distillora.pipeline.prepare import (
     describe_data,
     read_data,
     save_audit,
+    settle_recipe,
 )
 from distillora.progress import Reporter
-from distillora.recipe import Recipe
+from distillora.recipe import Recipe, load_recipe
 from distillora.report import write_report
 from distillora.runtime import (
     describe_environment,
@@ -46,13 +49,15 @@ from distillora.runtime import (
 
 def show_plan(recipe: Recipe) -> RenderableType:
     """Work out what the recipe would make, and return it as tables; nothing is trained."""
-    _, corpus = read_data(recipe)
+    found, corpus = read_data(recipe)
+    recipe, chosen = settle_recipe(recipe, corpus)
     plans = plan_arms(recipe, corpus)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
     about = (
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
-    return Group(about, plan_table(plans, recipe.seeds))
+    notes = format_warnings([*find_warnings(found), *chosen])
+    return Group(Text(about), *notes, plan_table(plans, recipe.seeds))
 
 
 def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
@@ -69,10 +74,13 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter) -> Results | None:
     environment = _describe_environment(recipe)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     found, corpus = read_data(recipe)
+    recipe, chosen = settle_recipe(recipe, corpus)
     plans = plan_arms(recipe, corpus)
     with _open_run(layout, recipe):
         data = PreparedData(recipe, corpus, layout.tokens)
         record = _audit(layout, recipe, found, data, plans)
+        for note in format_warnings([*record.audit.warnings, *chosen]):
+            reporter.say(note)
         reporter.say(plan_table(plans, recipe.seeds))
         benches = [Workbench(plans, data, layout, seed, reporter) for seed in recipe.seeds]
         arms = tuple(result for bench in benches for result in _make_arms(bench))
@@ -112,7 +120,8 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
                 f"{layout.root} holds other files and no run. Give an empty folder with --out."
             )
         return
-    before = _flatten(yaml.safe_load(layout.recipe.read_text("utf-8")))
+    # read as a recipe: keys that came later have their defaults in an older run
+    before = _flatten(yaml.safe_load(load_recipe(str(layout.recipe)).dump()))
     now = _flatten(yaml.safe_load(recipe.dump()))
     # other seeds are other arms of the same experiment: they may be added to a finished run
     differing = sorted(

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError, InputError
+from distillora.readers.columns import choose_text_column
 from distillora.readers.rows import (
     BROKEN,
     CHUNK_ROWS,
     Chunk,
     Row,
-    choose_text_column,
     text_or_problem,
 )
 from distillora.readers.source import Source

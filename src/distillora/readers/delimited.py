@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError
+from distillora.readers.columns import choose_text_column
 from distillora.readers.rows import (
     BROKEN,
     LONGEST_LINE,
     Row,
-    choose_text_column,
     shown,
     text_or_problem,
 )

@@ -13,13 +13,12 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
+from distillora.recipe.base import Count, Section
+from distillora.recipe.data import Data
 from distillora.recipe.sections import (
-    Count,
-    Data,
     FullTuning,
     Init,
     Objective,
-    Section,
     Training,
     Tuning,
 )
