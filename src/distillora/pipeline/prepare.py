@@ -28,7 +28,7 @@ def read_data(recipe: Recipe) -> tuple[Corpus, Corpus]:
 
 
 def settle_recipe(recipe: Recipe, corpus: Corpus) -> tuple[Recipe, tuple[str, ...]]:
-    """Return the recipe with what it left open chosen to suit the data, and the choices in words."""
+    """Return the recipe with what it leaves open chosen to suit the data, and that in words."""
     several = any(len(row) > 1 for split in corpus.splits.values() for row in split.labels)
     return suit_recipe(recipe, len(corpus.splits["train"]), multi_label=several)
 
