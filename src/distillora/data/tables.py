@@ -130,7 +130,12 @@ def _read_file(
     names = None if schema is None else class_names_of(schema, columns.label, str(path))
     cells = [
         Cells(
-            row.where, f"{path.stem}-{n}", row.text, row.values.get(columns.label), split, row.error
+            row.where,
+            f"{split or 'row'}-{n}",
+            row.text,
+            row.values.get(columns.label),
+            split,
+            row.error,
         )
         for n, row in enumerate(rows, 1)
     ]
