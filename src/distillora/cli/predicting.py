@@ -178,6 +178,11 @@ def _toxicity_rule(
 
     if emotions is None and threshold is None:
         return own
+    if own is None and emotions is None:
+        raise InputError(
+            "--toxic-threshold: this model has no labels of hostile emotions. "
+            "Name the labels that count with --toxic-emotions"
+        )
     rule = own or ToxicityRule()
     if threshold is not None and not 0 < threshold < 1:
         raise InputError(f"--toxic-threshold must lie between 0 and 1, not be {threshold}.")

@@ -27,8 +27,8 @@ def print_predictions(
     explained: bool,
 ) -> None:
     """Print each prediction, in batches as the texts come in."""
-    from distillora.inference.bulk.rows import group
     from distillora.inference.explain import explain
+    from distillora.readers.rows import group
 
     for batch in group(texts, len, _TEXTS_AT_ONCE, 1 << 20):
         for text, prediction in zip(batch, classifier.predict(batch, top_k=top_k), strict=True):
@@ -41,7 +41,7 @@ def print_predictions(
 
 
 def _as_json(text: str, prediction: Prediction, why: Explanation | None) -> str:
-    from distillora.inference.bulk.rows import clean
+    from distillora.readers.rows import clean
 
     values = {"text": text, **asdict(prediction)}
     if why is not None:
@@ -51,7 +51,7 @@ def _as_json(text: str, prediction: Prediction, why: Explanation | None) -> str:
 
 
 def _as_text(text: str, prediction: Prediction, top_k: int | None, why: Explanation | None) -> str:
-    from distillora.inference.bulk.rows import shown
+    from distillora.readers.rows import shown
 
     lines = [shown(text), f"  {prediction}"]
     if top_k is not None:

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from distillora.cli.base import app, require
-from distillora.recipe import Recipe, load_recipe, parse_recipe
-
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="FOLDER|hub|sample",
-        help="Read the data from here instead of where the recipe says: a folder with train.tsv, "
-        "dev.tsv, test.tsv and labels.txt (or Parquet), 'hub', or 'sample'.",
-    ),
-]
+from distillora.cli.datasets import (
+    PLACES,
+    PLACES_HELP,
+    ConfigOption,
+    LabelColumn,
+    LabelSeparator,
+    PlaceOption,
+    RevisionOption,
+    SplitColumn,
+    TaskOption,
+    TextColumn,
+    choose_recipe,
+)
 
 
 @app.command()
 def compare(
     recipe: Annotated[
-        str,
-        typer.Option(help="A recipe of distillora by its name, or a YAML file."),
-    ] = "goemotions-minilm",
-    data: DataOption = None,
+        str | None,
+        typer.Option(
+            help="A recipe of distillora by its name, or a YAML file.  [default: "
+            "goemotions-minilm; your-data with data of your own]"
+        ),
+    ] = None,
+    data: PlaceOption = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_separator: LabelSeparator = None,
+    split_column: SplitColumn = None,
+    task: TaskOption = None,
+    config: ConfigOption = None,
+    revision: RevisionOption = None,
     override: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,8 +69,13 @@ def compare(
 
     Run the same command again after an interruption: it goes on where it stopped.
     """
-    chosen = _choose(recipe, data, override or [], seeds)
     _require_training()
+    keys = {
+        **{"text_column": text_column, "label_column": label_column},
+        **{"label_separator": label_separator, "split_column": split_column},
+        **{"hub_config": config, "hub_revision": revision},
+    }
+    chosen = choose_recipe(recipe, data, keys, override or [], seeds=seeds, task=task)
     from distillora.pipeline import compare as run_compare
     from distillora.pipeline import show_plan
 
@@ -79,8 +96,18 @@ def compare(
 @app.command()
 def data(
     source: Annotated[
-        str, typer.Argument(metavar="FOLDER|hub|sample", help="The data set to look at.")
+        str, typer.Argument(metavar=PLACES, help=f"The data set to look at: {PLACES_HELP}")
     ],
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    label_separator: LabelSeparator = None,
+    split_column: SplitColumn = None,
+    config: ConfigOption = None,
+    revision: RevisionOption = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.split_seed=1."),
+    ] = None,
     taxonomy: Annotated[
         str, typer.Option(help="Labels to count: goemotions, ekman or sentiment.")
     ] = "goemotions",
@@ -92,7 +119,13 @@ def data(
     _require_training()
     from distillora.pipeline import audit_source
 
-    chosen = _choose("goemotions-minilm", source, [f"data.taxonomy={taxonomy}"], None)
+    keys = {
+        **{"text_column": text_column, "label_column": label_column},
+        **{"label_separator": label_separator, "split_column": split_column},
+        **{"hub_config": config, "hub_revision": revision},
+    }
+    overrides = [f"data.taxonomy={taxonomy}", *(override or [])]
+    chosen = choose_recipe(None, source, keys, overrides)
     audit, table = audit_source(chosen)
     Console().print(table)
     if save is not None:
@@ -111,19 +144,6 @@ def report(
     from distillora.report import write_report
 
     typer.echo(f"Report: {write_report(run)}")
-
-
-def _choose(recipe: str, source: str | None, overrides: list[str], seeds: int | None) -> Recipe:
-    """Read the recipe and lay the options of the command line over it."""
-    chosen = load_recipe(recipe, overrides)
-    changes: dict[str, Any] = {}
-    if source is not None:
-        changes["data"] = chosen.data.moved(source).model_dump(mode="json")
-    if seeds is not None:
-        changes["seeds"] = list(range(seeds))
-    if not changes:
-        return chosen
-    return parse_recipe(chosen.model_dump(mode="json") | changes, recipe)
 
 
 def _require_training() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distillora.data.corpus import Corpus, Split
+from distillora.data.warnings import find_warnings
 
 # Control characters (Unicode category Cc) but tab and newline, lone surrogates, U+FFFD.
 _ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
@@ -67,12 +68,13 @@ class AuditRecord(_Record):
     """The audit of a data set: per split, and the texts that two splits share.
 
     ``shared_texts`` maps e.g. ``"test in train"`` to the number of *test rows* whose text also
-    stands in train.
+    stands in train. ``warnings`` says what deserves a second look.
     """
 
     labels: tuple[str, ...]
     splits: dict[str, SplitAudit]
     shared_texts: dict[str, int]
+    warnings: tuple[str, ...] = ()
 
 
 def audit_corpus(
@@ -97,7 +99,12 @@ def audit_corpus(
         )
         for name, split in corpus.splits.items()
     }
-    return AuditRecord(labels=corpus.label_names, splits=splits, shared_texts=_shared_texts(corpus))
+    return AuditRecord(
+        labels=corpus.label_names,
+        splits=splits,
+        shared_texts=_shared_texts(corpus),
+        warnings=find_warnings(corpus),
+    )
 
 
 def _audit_split(
@@ -139,8 +146,15 @@ def _shared_texts(corpus: Corpus) -> dict[str, int]:
 
 
 def format_audit(record: AuditRecord) -> RenderableType:
-    """Return the audit as tables for a terminal: splits, classes, shared texts."""
-    return Group(_split_table(record), Text(), _class_table(record), Text(), _shared_table(record))
+    """Return the audit as tables for a terminal: splits, classes, shared texts, warnings."""
+    tables = (_split_table(record), _class_table(record), _shared_table(record))
+    spaced = [part for table in tables for part in (table, Text())]
+    return Group(*spaced[:-1], *format_warnings(record.warnings))
+
+
+def format_warnings(warnings: Iterable[str]) -> list[Text]:
+    """Return one paragraph for each warning, for a terminal."""
+    return [Text.assemble("\n", ("note: ", "yellow"), warning) for warning in warnings]
 
 
 def _split_table(record: AuditRecord) -> Table:

@@ -68,12 +68,14 @@ class Corpus:
         label_names: label 0 first.
         source: where the data came from, in words (folder, Hub id and revision, bundled sample).
         dropped_from_train: training rows left out because validation or test has their text.
+        notes: what its reader decided or left out, in words, for the audit to tell.
     """
 
     splits: Mapping[str, Split]
     label_names: tuple[str, ...]
     source: str
     dropped_from_train: int = 0
+    notes: tuple[str, ...] = ()
 
     def with_splits(self, splits: Mapping[str, Split], **changes: object) -> Corpus:
         """Return a copy with other splits."""

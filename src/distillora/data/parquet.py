@@ -47,8 +47,17 @@ def read_schema_label_names(file: Path) -> tuple[str, ...] | None:
 def label_names_of(schema: Any, where: str) -> tuple[str, ...] | None:
     """Return the names of the ``ClassLabel`` of the column ``labels``, None where it has none.
 
+    Args, Raises: see ``class_names_of``.
+    """
+    return class_names_of(schema, "labels", where)
+
+
+def class_names_of(schema: Any, column: str, where: str) -> tuple[str, ...] | None:
+    """Return the names of a column that holds a ``ClassLabel`` or lists of it, None elsewhere.
+
     Args:
         schema: a ``pyarrow.Schema``.
+        column: its name.
         where: the file or data set, for messages.
 
     Raises:
@@ -56,11 +65,11 @@ def label_names_of(schema: Any, where: str) -> tuple[str, ...] | None:
     """
     metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
     try:
-        feature = json.loads(metadata)["info"]["features"]["labels"]
+        feature = json.loads(metadata)["info"]["features"][column]
         # {"feature": ClassLabel, "_type": "List"} today, [ClassLabel] in old files
-        feature = feature[0] if isinstance(feature, list) else feature["feature"]
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
         names = feature["names"]
-    except (KeyError, IndexError, TypeError):
+    except (AttributeError, KeyError, IndexError, TypeError):
         return None
     except ValueError as error:
         raise DataError(f"{where}: its 'huggingface' metadata is not JSON: {error}.") from None
@@ -140,3 +149,8 @@ def _explain(file: Path, read: Any) -> Any:
         raise DataError(
             f"{file} cannot be read as Parquet: {error}. Download or write it again."
         ) from None
+
+
+def has_fixed_columns(file: Path) -> bool:
+    """Whether a file has the columns of ``COLUMNS``."""
+    return set(_explain(file, pq.read_schema).names) >= set(COLUMNS)

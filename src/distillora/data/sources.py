@@ -7,7 +7,7 @@ from importlib.resources import as_file, files
 from distillora.data.corpus import Corpus
 from distillora.data.taxonomy import apply_taxonomy
 from distillora.errors import DataError
-from distillora.recipe import Data
+from distillora.recipe import GOEMOTIONS_CONFIG, Data
 
 
 def load_corpus(data: Data) -> Corpus:
@@ -56,14 +56,17 @@ def _read_source(data: Data) -> Corpus:
     # the readers need pyarrow or datasets, which `distillora --help` should not wait for
     from distillora.data.folder import read_folder
     from distillora.data.hub import read_hub
+    from distillora.data.tables import read_tables
 
     if data.source == "hub":
         return read_hub(data)
+    if data.source == "table":
+        return read_tables(data)
     if data.source == "sample":
         with as_file(files("distillora.data") / "sample") as folder:
-            return read_folder(folder, data.hub_config, "the bundled sample")
+            return read_folder(folder, data.hub_config or GOEMOTIONS_CONFIG, "the bundled sample")
     assert data.path is not None  # the recipe refuses source 'folder' without a path
-    return read_folder(data.path, data.hub_config, f"folder {data.path}")
+    return read_folder(data.path, data.hub_config or GOEMOTIONS_CONFIG, f"folder {data.path}")
 
 
 def _take_first(corpus: Corpus, limit: int) -> Corpus:

@@ -6,6 +6,8 @@ released with it, ``ekman_mapping.json`` and ``sentiment_mapping.json``; ``neutr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Literal
 
 from distillora.data.corpus import Corpus, Split
@@ -38,6 +40,12 @@ SENTIMENT: dict[str, tuple[str, ...]] = {
     "neutral": ("neutral",),
 }
 _GROUPS = {"ekman": EKMAN, "sentiment": SENTIMENT}
+
+
+def are_emotions(labels: Iterable[str]) -> bool:
+    """Whether every label is one of GoEmotions' 28 or of their groups."""
+    known = {name for groups in _GROUPS.values() for name in chain(groups, *groups.values())}
+    return set(labels) <= known
 
 
 def apply_taxonomy(corpus: Corpus, name: Taxonomy) -> Corpus:

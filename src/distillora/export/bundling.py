@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distillora import __version__
 from distillora.artifacts import sha256_file, write_atomic, write_folder_atomic
 from distillora.data.corpus import Corpus, Split
+from distillora.data.taxonomy import are_emotions
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.thresholds import THRESHOLD_SMOOTHING, tune_thresholds
 from distillora.export.arm import TrainedArm
@@ -154,7 +155,12 @@ def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
 
 
 def toxicity_rule(labels: tuple[str, ...], threshold: float = 0.5) -> ToxicityRule | None:
-    """Return the rule for a model with these labels; None if none of them is hostile."""
+    """Return the rule for a model with these labels; None if none of them is hostile.
+
+    None, too, if the labels are not those of emotions: a queue called ``anger`` tells of no one's.
+    """
+    if not are_emotions(labels):
+        return None
     emotions = tuple(emotion for emotion in HOSTILE_EMOTIONS if emotion in labels)
     return ToxicityRule(emotions=emotions, threshold=threshold) if emotions else None
 

@@ -9,10 +9,11 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
 from distillora.artifacts import write_atomic
+from distillora.data.taxonomy import are_emotions
 from distillora.evaluation.results import SplitMetrics
 from distillora.export.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
-from distillora.recipe import GOEMOTIONS_ID
+from distillora.recipe import GOEMOTIONS_ID, Data
 
 _METRICS = {"accuracy": "accuracy", "f1_macro": "f1", "f1_weighted": "f1"}
 
@@ -57,6 +58,8 @@ def write_card(
         problems=problems,
         sizes=sizes,
         cut=vocabulary,
+        emotions=are_emotions(arm.labels),
+        reddit=arm.recipe.data.is_goemotions and "grief" in manifest.labels,
     )
     write_atomic(part / "README.md", text)
 
@@ -75,7 +78,7 @@ def _trained(test: SplitMetrics) -> dict[str, float | None]:
 def _metadata(arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...]) -> ModelCardData:
     """Return the YAML that the Hub reads, with the test figures of what ships."""
     data = arm.recipe.data
-    dataset = data.hub_id if arm.results.data.source != "the bundled sample" else "sample"
+    dataset = _dataset_name(data, arm.labels)
     results = [
         EvalResult(
             task_type="text-classification",
@@ -90,14 +93,23 @@ def _metadata(arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...]) ->
         for metric, kind in _METRICS.items()
     ]
     options: dict[str, Any] = {
-        "language": "en",
+        # nobody said which language a data set of the user's own is in
+        "language": "en" if data.is_goemotions else None,
         "license": "apache-2.0",
         # plain transformers needs the weights in fp32
         "library_name": "transformers" if "fp32" in shipped else "distillora",
         "pipeline_tag": "text-classification",
-        "tags": ["emotion", "distillora", "onnx"],
-        "datasets": [dataset] if dataset == GOEMOTIONS_ID else None,
+        "tags": [*(["emotion"] if are_emotions(arm.labels) else []), "distillora", "onnx"],
+        "datasets": [dataset] if dataset == data.hub_id else None,
         "model_name": f"{arm.recipe.name}-{arm.result.name}",
         "eval_results": results,
     }
     return ModelCardData(**options)
+
+
+def _dataset_name(data: Data, labels: tuple[str, ...]) -> str:
+    """Return what the Hub is told of the data set: its id there, or the name of its file."""
+    if data.source == "sample":
+        return "sample"
+    own = data.source == "table" or not (data.source == "hub" or are_emotions(labels))
+    return data.path.stem if own and data.path else data.hub_id

@@ -19,7 +19,7 @@ from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_te
 from distillora.errors import DataError
 from distillora.evaluation.results import DataRecord
 from distillora.models.backbones import load_tokenizer
-from distillora.recipe import Recipe
+from distillora.recipe import Recipe, suit_recipe
 from distillora.training.label_losses import unlabelled_targets
 
 TokenizerName = tuple[str, str | None]
@@ -46,6 +46,12 @@ def read_extra_texts(recipe: Recipe, corpus: Corpus) -> dict[Path, ExtraText]:
             except DataError as error:
                 raise DataError(f"arms.{name}.objective.extra_text: {error}") from error
     return found
+
+
+def settle_recipe(recipe: Recipe, corpus: Corpus) -> tuple[Recipe, tuple[str, ...]]:
+    """Return the recipe with what it leaves open chosen to suit the data, and that in words."""
+    several = any(len(row) > 1 for split in corpus.splits.values() for row in split.labels)
+    return suit_recipe(recipe, len(corpus.splits["train"]), multi_label=several)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from distillora.artifacts import (
     RunLayout,
@@ -16,8 +17,9 @@ from distillora.artifacts import (
     lock_folder,
     write_atomic,
 )
-from distillora.data.audit import AuditRecord, format_audit
+from distillora.data.audit import AuditRecord, format_audit, format_warnings
 from distillora.data.extra_text import ExtraText
+from distillora.data.warnings import find_warnings
 from distillora.errors import InputError, RunFolderError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
@@ -34,6 +36,7 @@ from distillora.pipeline.prepare import (
     read_data,
     read_extra_texts,
     save_audit,
+    settle_recipe,
 )
 from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.progress import Reporter
@@ -51,14 +54,16 @@ from distillora.runtime import (
 
 def show_plan(recipe: Recipe) -> RenderableType:
     """Work out what the recipe would make, and return it as tables; nothing is trained."""
-    _, corpus = read_data(recipe)
+    found, corpus = read_data(recipe)
+    recipe, chosen = settle_recipe(recipe, corpus)
     extra = read_extra_texts(recipe, corpus)
     plans = plan_arms(recipe, corpus, extra)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
     about = (
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
-    return Group(about, *_describe_extra(extra), plan_table(plans, recipe.seeds))
+    notes = format_warnings([*find_warnings(found), *chosen])
+    return Group(Text(about), *notes, *_describe_extra(extra), plan_table(plans, recipe.seeds))
 
 
 def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
@@ -86,11 +91,14 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
     environment = _describe_environment(recipe, jobs)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     found, corpus = read_data(recipe)
+    recipe, chosen = settle_recipe(recipe, corpus)
     extra = read_extra_texts(recipe, corpus)
     plans = plan_arms(recipe, corpus, extra)
     with _open_run(layout, recipe):
         data = PreparedData(recipe, corpus, layout.tokens, extra)
         record = _audit(layout, recipe, found, data, plans)
+        for note in format_warnings([*record.audit.warnings, *chosen]):
+            reporter.say(note)
         for line in _describe_extra(extra):
             reporter.say(line)
         reporter.say(plan_table(plans, recipe.seeds))

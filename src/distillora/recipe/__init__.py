@@ -1,19 +1,20 @@
 """Recipes: what an experiment is made of, as frozen and validated data."""
 
-from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe
+from distillora.recipe.base import Section
+from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
+from distillora.recipe.defaults import suit_recipe
+from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe, read_recipe
 from distillora.recipe.objective import LabelLoss, Objective
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
-    GOEMOTIONS_ID,
-    Data,
     Init,
     Layers,
     LoraTuning,
-    Section,
     Training,
 )
 
 __all__ = [
+    "GOEMOTIONS_CONFIG",
     "GOEMOTIONS_ID",
     "Arm",
     "Data",
@@ -28,4 +29,6 @@ __all__ = [
     "bundled_recipes",
     "load_recipe",
     "parse_recipe",
+    "read_recipe",
+    "suit_recipe",
 ]

@@ -11,16 +11,16 @@ import yaml
 from pydantic import ValidationError
 
 from distillora.errors import RecipeError, did_you_mean
+from distillora.recipe.base import Section
+from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
-    Data,
     FullTuning,
     Init,
     LayerRule,
     LoraTuning,
     NoTuning,
-    Section,
     TargetGroup,
     Training,
 )
@@ -42,10 +42,19 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: not found, not YAML, or refused; the message has the path of the key.
     """
+    return parse_recipe(read_recipe(name_or_path, overrides), name_or_path)
+
+
+def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a recipe as ``load_recipe`` does, but leave it as keys and values, not validated.
+
+    Raises:
+        RecipeError: not found, or not YAML.
+    """
     values = _parse_yaml(_read_recipe_text(name_or_path), name_or_path)
     for override in overrides:
         _apply_override(values, override)
-    return parse_recipe(values, name_or_path)
+    return values
 
 
 def parse_recipe(values: Any, where: str = "recipe") -> Recipe:

@@ -13,14 +13,13 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
+from distillora.recipe.base import Count, Section
+from distillora.recipe.data import Data
 from distillora.recipe.grid import expand_grids
 from distillora.recipe.objective import Objective
 from distillora.recipe.sections import (
-    Count,
-    Data,
     FullTuning,
     Init,
-    Section,
     Training,
     Tuning,
 )

@@ -1,79 +1,16 @@
-"""The sections of a recipe: data, what an arm starts from, tuning, training."""
+"""The sections of a recipe that say what an arm starts from, what is trained, and how."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
+
+from distillora.recipe.base import Count, Number, Section
 
 LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", "searched"]
 Layers = LayerRule | tuple[int, ...]
-
-GOEMOTIONS_ID = "google-research-datasets/go_emotions"
-GOEMOTIONS_REVISION = "add492243ff905527e67aeb8b80c082af02207c3"
-
-
-def _refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_refuse_bool)]
-Count = Annotated[int, BeforeValidator(_refuse_bool)]
-
-
-class Section(BaseModel):
-    """A part of a recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class Data(Section):
-    """Where the texts come from and how they are read.
-
-    Attributes:
-        source: ``hub``, ``folder`` (with ``path``) or ``sample`` (the bundled one).
-        path: the folder, for ``source: folder``.
-        hub_id, hub_config, hub_revision: the data set on the Hub and its pinned revision.
-        taxonomy: ``goemotions`` (the labels as they are), ``ekman`` (7) or ``sentiment`` (4).
-        max_length: tokens per text at most, special tokens included.
-        drop_shared: leave out training texts that validation or test hold too.
-        limit: rows per split at most, for a quick trial; the report says so.
-    """
-
-    source: Literal["hub", "folder", "sample"] = "hub"
-    path: Path | None = None
-    hub_id: str = GOEMOTIONS_ID
-    hub_config: str = "simplified"
-    hub_revision: str = GOEMOTIONS_REVISION
-    taxonomy: Literal["goemotions", "ekman", "sentiment"] = "goemotions"
-    max_length: Count = Field(default=128, ge=4, le=128)
-    drop_shared: bool = False
-    limit: Count | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _path_fits_source(self) -> Self:
-        if self.source == "folder" and self.path is None:
-            raise ValueError("source 'folder' needs a path")
-        if self.source != "folder" and self.path is not None:
-            raise ValueError(f"path is for source 'folder', and source is '{self.source}'")
-        return self
-
-    def moved(self, place: str) -> Self:
-        """Return the same, read from another place: ``hub``, ``sample`` or a folder."""
-        source = place if place in ("hub", "sample") else "folder"
-        path = place if source == "folder" else None
-        return self.model_validate(self.model_dump() | {"source": source, "path": path})
 
 
 _ORIGINS = ("backbone", "classifier", "arm", "baseline")

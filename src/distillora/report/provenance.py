@@ -7,6 +7,7 @@ from collections.abc import Callable
 import yaml
 
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
+from distillora.data.taxonomy import are_emotions
 from distillora.evaluation.results import Environment, Results
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Block, Cell, Code, Table, Text
@@ -22,8 +23,7 @@ def audit_blocks(results: Results) -> tuple[Block, ...]:
     dropped = results.data.dropped_from_train
     shared = [f"{rows:,} rows of {pair}" for pair, rows in audit.shared_texts.items()]
     texts = (
-        f"Source: {results.data.source}. Taxonomy: {results.data.taxonomy}, "
-        f"{len(results.data.labels)} labels.",
+        f"Source: {results.data.source}. {_taxonomy(results)}{len(results.data.labels)} labels.",
         f"Texts that two splits share: {formats.name_list(shared) or 'none'}. "
         f"Rows dropped from training because their text is evaluated too: {dropped:,}.",
     )
@@ -31,7 +31,13 @@ def audit_blocks(results: Results) -> tuple[Block, ...]:
         f"Texts without labels from {path}, for the teachers to label: {record.describe()}."
         for path, record in results.data.extra_text.items()
     ]
-    return (*map(Text, (*texts, *extra)), _split_table(results), class_figure(audit))
+    lines = (*texts, *audit.warnings, *extra)
+    return (*map(Text, lines), _split_table(results), class_figure(audit))
+
+
+def _taxonomy(results: Results) -> str:
+    # the groups are of emotions; other labels have no taxonomy
+    return f"Taxonomy: {results.data.taxonomy}, " if are_emotions(results.data.labels) else ""
 
 
 def origin_blocks(results: Results) -> tuple[Block, ...]:

@@ -2,8 +2,8 @@
 
 from distillora.inference.bulk.columns import ALL_SCORES as ALL_SCORES
 from distillora.inference.bulk.columns import DEFAULT_COLUMNS as DEFAULT_COLUMNS
-from distillora.inference.bulk.formats import FORMATS as FORMATS
-from distillora.inference.bulk.formats import Format as Format
-from distillora.inference.bulk.rows import shown as shown
 from distillora.inference.bulk.score import Summary as Summary
 from distillora.inference.bulk.score import score_file as score_file
+from distillora.readers.formats import FORMATS as FORMATS
+from distillora.readers.formats import Format as Format
+from distillora.readers.rows import shown as shown

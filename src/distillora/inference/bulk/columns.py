@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillora.errors import InputError, did_you_mean
-from distillora.inference.bulk.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row, group
-from distillora.inference.bulk.source import Kind
 from distillora.inference.classifier import EmotionClassifier, Prediction
+from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row, group
+from distillora.readers.source import Kind
 
 KINDS: dict[str, Kind] = {
     "label": "str",

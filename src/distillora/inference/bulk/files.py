@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from distillora.errors import InputError, did_you_mean
-from distillora.inference.bulk.arrow import ParquetSource, import_pyarrow
+from distillora.errors import InputError
 from distillora.inference.bulk.columns import AddedColumns
-from distillora.inference.bulk.delimited import DelimitedSource
-from distillora.inference.bulk.formats import Format, choose_format
-from distillora.inference.bulk.lined import JsonSource, TextSource
-from distillora.inference.bulk.source import Source
 from distillora.inference.bulk.tables import ParquetTarget
 from distillora.inference.bulk.target import DelimitedTarget, JsonTarget, LabelTarget, Target
-
-DELIMITERS = {"csv": ",", "tsv": "\t"}
+from distillora.readers.arrow import import_pyarrow
+from distillora.readers.formats import Format, choose_format
+from distillora.readers.opening import DELIMITERS, check_readable, open_table
+from distillora.readers.source import Source
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def check_ends(
     reads = Path(source).expanduser() if isinstance(source, str | Path) else source
     writes = Path(target).expanduser() if isinstance(target, str | Path) else target
     if isinstance(reads, Path):
-        _check_source(reads)
+        check_readable(reads)
     if isinstance(writes, Path):
         _check_target(writes, reads)
     elif resume:
@@ -79,17 +76,14 @@ def open_source(
         text_column: the column of the texts, if it was said.
         reserved: names of columns that will be added.
     """
-    source: Source
-    if ends.source_format == "parquet":
-        needs_values = ends.target_format != "parquet"
-        source = ParquetSource(path, ends.name, text_column, values=needs_values)
-    elif ends.source_format == "jsonl":
-        tabular = ends.target_format in ("csv", "tsv", "parquet")
-        source = JsonSource(path, ends.name, text_column, tabular=tabular)
-    elif ends.source_format == "text":
-        source = TextSource(path, ends.name, text_column)
-    else:
-        source = DelimitedSource(path, ends.name, DELIMITERS[ends.source_format], text_column)
+    source = open_table(
+        path,
+        ends.name,
+        ends.source_format,
+        text_column,
+        values=ends.target_format != "parquet",
+        tabular=ends.target_format in ("csv", "tsv", "parquet"),
+    )
     source.reserved = reserved
     return source
 
@@ -103,20 +97,6 @@ def open_target(ends: Ends, source: Source, added: AddedColumns) -> Target:
     if ends.target_format == "text":
         return LabelTarget(added.names[0])
     return DelimitedTarget(DELIMITERS[ends.target_format], source.columns, added.names)
-
-
-def _check_source(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Give a file.")
-    if not path.exists():
-        hint = ""
-        if path.parent.is_dir():
-            hint = did_you_mean(path.name, [f.name for f in path.parent.iterdir() if f.is_file()])
-        raise InputError(f"{path} does not exist.{hint}")
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _check_target(path: Path, source: Path | BinaryIO) -> None:

@@ -16,14 +16,14 @@ from distillora.artifacts import explain_full_disk, sha256_file
 from distillora.errors import DataError, InputError, StorageError
 from distillora.inference.bulk.columns import AddedColumns
 from distillora.inference.bulk.files import Ends, check_ends, open_source, open_target
-from distillora.inference.bulk.formats import Format
 from distillora.inference.bulk.meter import show_progress
-from distillora.inference.bulk.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row
-from distillora.inference.bulk.source import Source
 from distillora.inference.bulk.store import PartStore, open_store
 from distillora.inference.bulk.target import Target
 from distillora.inference.classifier import EmotionClassifier
 from distillora.progress import Reporter
+from distillora.readers.formats import Format
+from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row
+from distillora.readers.source import Source
 
 _FAILURES_SHOWN = 5
 

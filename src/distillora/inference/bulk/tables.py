@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from distillora.inference.bulk.arrow import import_pyarrow
-from distillora.inference.bulk.rows import Chunk, clean
-from distillora.inference.bulk.source import Kind
 from distillora.inference.bulk.target import Added, Target
+from distillora.readers.arrow import import_pyarrow
+from distillora.readers.rows import Chunk, clean
+from distillora.readers.source import Kind
 
 _GROUP_ROWS = 1 << 14
 _GROUP_BYTES = 1 << 24

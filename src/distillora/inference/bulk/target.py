@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from distillora.inference.bulk.formulas import neutralise
-from distillora.inference.bulk.rows import Chunk, clean
+from distillora.readers.rows import Chunk, clean
 
 Added = Sequence[dict[str, Any]]
 

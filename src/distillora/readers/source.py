@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from distillora.errors import DataError, InputError
-from distillora.inference.bulk.rows import (
+from distillora.readers.rows import (
     CHUNK_CHARACTERS,
     CHUNK_ROWS,
     LONGEST_LINE,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from distillora.errors import DataError, did_you_mean
 
 CHUNK_ROWS = 2048
 CHUNK_CHARACTERS = 1 << 24
 LONGEST_LINE = 1 << 26
-TEXT_COLUMNS = ("text", "comment", "body")
 
 BROKEN = "the row is not valid UTF-8"
 EMPTY = "the text is empty"
@@ -81,23 +78,3 @@ def shown(text: str, most: int = 80) -> str:
     """Return a text for one line of a terminal, without what could steer the terminal."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(c if c.isprintable() else "\ufffd" for c in cut)
-
-
-def choose_text_column(columns: Sequence[str], wanted: str | None, name: str) -> str:
-    """Return the wanted column, or the only possible one.
-
-    Raises:
-        DataError: it does not exist, or there are several.
-    """
-    listed = shown(", ".join(columns), 400)
-    if wanted is not None:
-        if wanted not in columns:
-            hint = did_you_mean(wanted, columns)
-            raise DataError(f"{name} has no column '{wanted}'.{hint} Its columns: {listed}")
-        return wanted
-    candidates = [c for c in columns if c in TEXT_COLUMNS]
-    if len(columns) == 1 or len(candidates) == 1:
-        return (candidates or list(columns))[0]
-    raise DataError(
-        f"{name}: which column holds the texts? Name it with --text-column. Its columns: {listed}"
-    )

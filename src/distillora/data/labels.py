@@ -1,0 +1,150 @@
+"""Labels as they stand in a column: from values to names, and what names cannot be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from distillora.errors import DataError
+from distillora.readers.rows import shown
+
+MOST_LABELS = 1000
+# more different fractions than this are a measurement, fewer may be half stars
+_MOST_FRACTIONS = 20
+# the Hub's mark of a row whose label is withheld
+_UNLABELLED = -1
+
+
+def read_labels(
+    value: Any, separator: str | None = None, class_names: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Return the names of the labels in one cell, each once, without white space around them.
+
+    >>> read_labels("bug | login", "|"), read_labels(["a", "b"]), read_labels(3.0), read_labels("")
+    (('bug', 'login'), ('a', 'b'), ('3',), ())
+
+    Args:
+        value: a string, a number, true or false, a list of these, or None.
+        separator: what stands between the labels of a string.
+        class_names: what numbers stand for, if the file says so.
+
+    Raises:
+        ValueError: the value is neither; the message says what it is.
+    """
+    if isinstance(value, list | tuple):
+        parts: Sequence[Any] = value
+    elif isinstance(value, str) and separator is not None:
+        parts = value.split(separator)
+    else:
+        parts = [value]
+    return tuple(dict.fromkeys(name for part in parts if (name := _name(part, class_names))))
+
+
+def _name(value: Any, class_names: Sequence[str] | None) -> str:
+    """Return the name of one label; an empty one if it is missing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        # an integer column with gaps is often written with fractions
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, int):
+        return _class_name(value, class_names)
+    if isinstance(value, str):
+        return value.strip()
+    raise ValueError(f"the label is {_kind(value)}, not a name, a number or a list of these")
+
+
+def _class_name(number: int, class_names: Sequence[str] | None) -> str:
+    if class_names is None:
+        return str(number)
+    if number == _UNLABELLED:
+        return ""
+    if not 0 <= number < len(class_names):
+        raise ValueError(
+            f"the label is {number}, and the names go from 0 to {len(class_names) - 1}"
+        )
+    return class_names[number].strip()
+
+
+def _kind(value: Any) -> str:
+    return "an object" if isinstance(value, dict) else f"of type {type(value).__name__}"
+
+
+def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return names in the order of the file's class names, else of numbers, else of the alphabet.
+
+    >>> order_names({"10", "9"}, None), order_names({"b", "a"}, None)
+    (('9', '10'), ('a', 'b'))
+    """
+    if class_names is not None:
+        known = [name.strip() for name in class_names]
+        if set(names) <= set(known):
+            return tuple(name for name in dict.fromkeys(known) if name in names)
+    if all(name.isascii() and name.isdigit() for name in names):
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    return tuple(sorted(names))
+
+
+def check_names(rows: Sequence[Sequence[str]], where: str) -> None:
+    """Make sure that what the rows carry can be learnt as labels.
+
+    Args:
+        rows: the names in each row that has any.
+        where: file and column, for messages.
+
+    Raises:
+        DataError: no label or one alone, more than 1,000, every row another, or measurements.
+    """
+    names = {name for row in rows for name in row}
+    if not names:
+        raise DataError(f"{where} holds no label at all. Name another column with --label-column.")
+    if len(names) == 1:
+        raise DataError(
+            f"{where} holds one label alone, '{shown(next(iter(names)))}'. "
+            "A classifier needs at least 2 to choose from."
+        )
+    if _are_measurements(names):
+        raise DataError(
+            f"{where} holds {len(names):,} different fractions, such as {min(names)}: that is a "
+            "measurement (regression), not a label. Write classes instead, such as low and high."
+        )
+    if len(rows) > 2 and len(names) >= sum(map(len, rows)):
+        raise DataError(
+            f"{where}: no label stands in two rows, so it is a name or an identifier of the row. "
+            "Name another column with --label-column."
+        )
+    if len(names) > MOST_LABELS:
+        raise DataError(
+            f"{where} holds {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
+            "Name another column with --label-column, or group the labels."
+        )
+
+
+def check_not_indicators(values: Sequence[Any], where: str) -> None:
+    """Refuse lists such as [0, 1, 0], whose places are the labels: they name none.
+
+    Raises:
+        DataError: every value is such a list.
+    """
+    lists = [tuple(value) for value in values if isinstance(value, list)]
+    if not lists or len(lists) < len(values) or len({len(row) for row in lists}) > 1:
+        return
+    numbers = {one for row in lists for one in row if isinstance(one, int | float)}
+    everything = {one for row in lists for one in row if not isinstance(one, list | dict)}
+    if len(lists[0]) > 2 and numbers == everything and numbers <= {0, 1}:
+        raise DataError(
+            f"{where} holds lists of 0 and 1, such as {list(lists[0])}, which name no labels. "
+            'Write the names of those that apply, such as ["bug", "login"].'
+        )
+
+
+def _are_measurements(names: Collection[str]) -> bool:
+    try:
+        numbers = [float(name) for name in names]
+    except ValueError:
+        return False
+    fractions = [one for one in numbers if not one.is_integer()]
+    return len(numbers) > _MOST_FRACTIONS and bool(fractions)
