@@ -23,6 +23,8 @@ ARMS = ("teacher", "odd", "lora")
 def write_recipe(folder: Path, **training: Any) -> Path:
     backbone = save_tiny_backbone(folder / "backbone", num_hidden_layers=4)
     data = write_tiny_data(folder / "data", rows=61)
+    extra = folder / "extra.txt"
+    extra.write_text("\n".join(f"w{word} w{word + 1} w5" for word in range(10, 40)))
     recipe = {
         "name": "together",
         "data": {"source": "folder", "path": str(data), "max_length": 16},
@@ -31,7 +33,10 @@ def write_recipe(folder: Path, **training: Any) -> Path:
             "teacher": {"init": {"backbone": str(backbone)}},
             "odd": {
                 "init": {"arm": "teacher", "layers": "odd"},
-                "objective": {"labels": 0.5, "distillation": 0.5, "hidden_cosine": 0.5},
+                "objective": {
+                    **{"labels": 0.5, "distillation": 0.5, "hidden_cosine": 0.5},
+                    **{"label_loss": "weighted", "extra_text": str(extra)},
+                },
             },
             "lora": {
                 "init": {"backbone": str(backbone)},

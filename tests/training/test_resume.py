@@ -18,6 +18,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
+PATH = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
 
 # 119 steps an epoch: losses are logged, and a state is saved, at the steps
 LOGGED = [50, 100, 119, 150, 200, 238, 250, 300, 350, 357]
@@ -102,7 +103,7 @@ def start(script: Path, folder: Path, tuning: str) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, str(script), str(folder), tuning],
-        env={**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
