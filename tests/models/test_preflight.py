@@ -169,6 +169,18 @@ def test_a_part_that_was_not_saved_is_found(part: str, tmp_path: Path) -> None:
         probe.check_reload(tiny_model(), tmp_path)
 
 
+@pytest.mark.parametrize("size", [None, 0, 500])
+def test_a_torn_adapter_is_found(size: int | None, tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "adapter_model.safetensors"
+    content = path.read_bytes()[:size]
+    path.unlink()
+    if size is not None:
+        path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        load_adapter(tiny_model(), tmp_path)
+
+
 @pytest.mark.parametrize("part", ["classifier", "lora_B"])
 def test_a_reload_that_differs_is_found(part: str, tmp_path: Path) -> None:
     probe = take_probe(saved(tmp_path), TOKENS, 0)
