@@ -36,8 +36,10 @@ def adapted(architecture: str = "bert", **settings: Any) -> Any:
     return add_adapter(tiny_model(architecture), lora(**settings))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("variant", "architecture"),
+    [(variant, "bert") for variant in VARIANTS] + [("everything", a) for a in ARCHITECTURES[1:]],
+)
 def test_a_sound_arm_passes_every_check(variant: str, architecture: str, tmp_path: Path) -> None:
     model = adapted(architecture, **VARIANTS[variant])
     warnings: list[str] = []
