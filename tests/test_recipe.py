@@ -20,6 +20,8 @@ VALID: dict[str, Any] = {
     },
 }
 
+LORA = {"method": "lora"}
+
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     values = deepcopy(VALID)
@@ -91,6 +93,15 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.odd.tuning", {"method": "lora", "rnk": 8}, ["arms.odd.tuning.rnk", "'rank'"]),
         ("arms.odd.tuning", {"method": "full", "rank": 8}, ["arms.odd.tuning.rank"]),
         ("arms.odd.tuning", {"method": "lora", "dropout": 1.5}, ["arms.odd.tuning.dropout"]),
+        ("arms.odd.tuning", LORA | {"targets": "atention"}, ["tuning.targets", "'attention'?"]),
+        ("arms.odd.tuning", LORA | {"targets": "query"}, ["tuning.targets", "[query]"]),
+        ("arms.odd.tuning", LORA | {"targets": []}, ["tuning.targets", "empty", "attention"]),
+        ("arms.odd.tuning", LORA | {"initialisation": "pisa"}, ["initialisation", "'pissa'"]),
+        ("arms.odd.tuning", LORA | {"plus_ratio": 0.5}, ["tuning.plus_ratio", "1"]),
+        ("arms.odd.tuning", LORA | {"full_layers": [2, 1]}, ["tuning.full_layers", "rise"]),
+        ("arms.odd.tuning", LORA | {"full_layers": [-1]}, ["tuning.full_layers.0", "0"]),
+        ("arms.odd.tuning", LORA | {"dora": "maybe"}, ["tuning.dora", "boolean"]),
+        ("arms.odd.tuning", {"method": "full", "dora": True}, ["tuning.dora", "unknown key"]),
         ("arms.odd.objective", {"labels": 0}, ["arms.odd.objective", "nothing to learn"]),
         ("arms.odd.objective.teacher", "tutor", ["arms.odd.objective.teacher", "tutor"]),
         ("arms.teacher.objective", {"distillation": 1}, ["arms.teacher.objective.teacher"]),

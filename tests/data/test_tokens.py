@@ -49,6 +49,17 @@ def equal(a: TokenizedSplit, b: TokenizedSplit) -> bool:
     )
 
 
+def test_the_first_rows_are_a_split_of_their_own() -> None:
+    tokens = tokenize_texts(TEXTS, make_tokenizer(), 16)
+    first = tokens.first(3)
+    assert len(first) == len(first.full_lengths) == 3
+    assert [row.tolist() for row in map(first.row, range(3))] == [
+        row.tolist() for row in map(tokens.row, range(3))
+    ]
+    assert len(first.input_ids) == sum(first.lengths)
+    assert len(tokens.first(100)) == len(TEXTS)
+
+
 def test_rows_are_what_the_tokenizer_makes_of_each_text() -> None:
     tokenizer = make_tokenizer()
     tokens = tokenize_texts(TEXTS, tokenizer, max_length=16)

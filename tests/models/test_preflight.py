@@ -36,8 +36,10 @@ def adapted(architecture: str = "bert", **settings: Any) -> Any:
     return add_adapter(tiny_model(architecture), lora(**settings))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("variant", "architecture"),
+    [(variant, "bert") for variant in VARIANTS] + [("everything", a) for a in ARCHITECTURES[1:]],
+)
 def test_a_sound_arm_passes_every_check(variant: str, architecture: str, tmp_path: Path) -> None:
     model = adapted(architecture, **VARIANTS[variant])
     warnings: list[str] = []
@@ -167,6 +169,18 @@ def test_a_part_that_was_not_saved_is_found(part: str, tmp_path: Path) -> None:
     rewrite(tmp_path, lambda name, w: None if part in name else w)
     with pytest.raises(IntegrityError, match=f"lacks weights.*{part}.*2 in all"):
         probe.check_reload(tiny_model(), tmp_path)
+
+
+@pytest.mark.parametrize("size", [None, 0, 500])
+def test_a_torn_adapter_is_found(size: int | None, tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "adapter_model.safetensors"
+    content = path.read_bytes()[:size]
+    path.unlink()
+    if size is not None:
+        path.write_bytes(content)
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        load_adapter(tiny_model(), tmp_path)
 
 
 @pytest.mark.parametrize("part", ["classifier", "lora_B"])

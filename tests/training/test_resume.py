@@ -18,7 +18,6 @@ import pytest
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
-PATH = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
 
 # 119 steps an epoch: losses are logged, and a state is saved, at the steps
 LOGGED = [50, 100, 119, 150, 200, 238, 250, 300, 350, 357]
@@ -46,8 +45,15 @@ folder, tuning = Path(sys.argv[1]), sys.argv[2]
 start_processes()
 set_seed(5)
 model = tiny_model(seed=5, num_hidden_layers=2)
-if tuning == "lora":
-    model = add_adapter(model, LoraTuning(method="lora", rank=4, alpha=8, dropout=0.2))
+plain = {"method": "lora", "rank": 4, "alpha": 8, "dropout": 0.2}
+every_variant = {
+    **{"rslora": True, "dora": True, "initialisation": "pissa", "plus_ratio": 4},
+    **{"targets": "all", "full_layers": [0]},
+}
+settings = {"lora": plain, "variants": plain | every_variant}.get(tuning)
+if settings:
+    settings = LoraTuning(**settings)
+    model = add_adapter(model, settings)
 rows = [tiny_tokens(rows=950, seed=0), tiny_tokens(rows=60, seed=1)]
 data = [Examples(tokens, learnable_classes(tokens)) for tokens in rows]
 objective = Objective()
@@ -75,6 +81,7 @@ trained = train(
     tensorboard=folder / "tensorboard",
     reporter=Reporter(quiet=True),
     title="tiny",
+    plus_ratio=settings.plus_ratio if settings else 1.0,
 )
 timing = ("runtime", "per_second")
 write_atomic(folder / "outcome.json", json.dumps({
@@ -101,9 +108,10 @@ def script(tmp_path: Path) -> Path:
 
 def start(script: Path, folder: Path, tuning: str) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, str(script), str(folder), tuning],
-        env={**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -153,7 +161,7 @@ def tear(checkpoints: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("tuning", ["full", "lora", "extra text"])
+@pytest.mark.parametrize("tuning", ["full", "lora", "variants", "extra text"])
 def test_training_killed_at_chosen_moments_ends_in_the_same_bits(
     tuning: str, script: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -156,7 +157,12 @@ def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
             f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... On another base it "
             "means nothing. Load it on the first, with the same layers kept."
         )
-    weights = load_file(folder / _WEIGHTS)
+    try:
+        weights = load_file(folder / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(
+            f"{folder / _WEIGHTS} cannot be read: {error}. Train the arm again."
+        ) from None
     adapted = get_peft_model(base, config)
     if odd := sorted(adapter_state(adapted).keys() ^ weights.keys()):
         raise IntegrityError(

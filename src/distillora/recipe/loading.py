@@ -145,7 +145,6 @@ _BRANCHES = {
     "layers": {f"literal[{','.join(map(repr, get_args(LayerRule)))}]", "tuple[int, ...]"},
     "targets": {
         f"literal[{','.join(map(repr, get_args(TargetGroup)))}]",
-        "constrained-tuple[str, ...]",
         "tuple[str, ...]",
     },
 }

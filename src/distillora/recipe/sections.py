@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from distillora.errors import did_you_mean
 from distillora.recipe.base import Count, Number, Section
 
 LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", "searched"]
@@ -117,12 +118,25 @@ class LoraTuning(Section):
     rank: Count = Field(default=8, ge=1)
     alpha: Number = Field(default=16, gt=0)
     dropout: Number = Field(default=0.1, ge=0, lt=1)
-    targets: TargetGroup | Annotated[tuple[str, ...], Field(min_length=1)] = "auto"
+    targets: TargetGroup | tuple[str, ...] = "auto"
     rslora: bool = False
     dora: bool = False
     initialisation: Literal["default", "pissa"] = "default"
     plus_ratio: Number = Field(default=1.0, ge=1)
     full_layers: tuple[Annotated[Count, Field(ge=0)], ...] = ()
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _known_group_or_names(cls, targets: Any) -> Any:
+        groups = get_args(TargetGroup)
+        if isinstance(targets, str) and targets not in groups:
+            raise ValueError(
+                f"'{targets}' is no group of modules; names of modules go into a list, such as "
+                f"[{targets}].{did_you_mean(targets, groups)}"
+            )
+        if isinstance(targets, list | tuple) and not targets:
+            raise ValueError("the list is empty; name a module, or one of " + ", ".join(groups))
+        return targets
 
     @field_validator("full_layers")
     @classmethod
