@@ -31,3 +31,9 @@ def test_an_arm_comes_at_all_seeds_after_what_it_needs_at_its_own() -> None:
 def test_who_learns_from_a_teacher_at_all_seeds_waits_for_them_all() -> None:
     planned = tasks({"distillation": 1.0, "teacher_seeds": "all"})
     assert planned[Task("student", 3)] == {Task("teacher", 0), Task("teacher", 3)}
+
+
+def test_a_baseline_is_made_once() -> None:
+    arms = {"floor": {"init": {"baseline": "tfidf"}}, "teacher": {"init": {"backbone": "bundled"}}}
+    planned = plan_tasks(parse_recipe({"name": "mine", "arms": arms, "seeds": [4, 1]}))
+    assert list(planned) == [Task("floor", 4), Task("teacher", 4), Task("teacher", 1)]

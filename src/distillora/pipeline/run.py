@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,8 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
         _make_arms(bench, tasks, jobs)
         if not is_main_process():
             return None
-        arms = tuple(_judge(bench, name, seed) for seed in recipe.seeds for name in plans)
+        # by seed, each with its arms in their order
+        arms = tuple(_judge(bench, *task) for task in sorted(tasks, key=_by_seed(recipe)))
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
@@ -200,6 +201,10 @@ def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: in
     for name, seed in tasks:
         bench.reporter.stage(f"{name}, seed {seed}")
         make_arm(bench.at(seed), name)
+
+
+def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
+    return lambda task: recipe.seeds.index(task.seed)
 
 
 def _judge(bench: Workbench, name: str, seed: int) -> ArmResult:

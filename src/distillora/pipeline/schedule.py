@@ -18,12 +18,12 @@ def plan_tasks(recipe: Recipe) -> dict[Task, frozenset[Task]]:
     """Map each arm at each seed to what must be made before; in an order that keeps to that.
 
     An arm comes at all seeds before the next one does, for a student may learn from its teacher
-    at all seeds.
+    at all seeds. A baseline draws no random numbers, so it is made once, at the first seed.
     """
     return {
         Task(name, seed): frozenset(_needs(recipe, name, seed))
         for name in recipe.arm_order()
-        for seed in recipe.seeds
+        for seed in (recipe.seeds[:1] if recipe.arms[name].init.baseline else recipe.seeds)
     }
 
 
