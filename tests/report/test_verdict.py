@@ -145,6 +145,36 @@ def test_a_teacher_does_not_compete_with_its_students(make_run):
     assert "438 MB" in verdict.text
 
 
+def test_a_teacher_that_is_no_larger_than_another_arm_competes_with_it(make_run):
+    _, results = make_run(arms=("teacher", "odd", "even", "other"), teacher="teacher")
+    largest = max(arm.cost.model_bytes for arm in results.arms)
+    arms = tuple(
+        arm.model_copy(update={"cost": arm.cost.model_copy(update={"model_bytes": largest})})
+        if arm.name == "other"
+        else arm
+        for arm in results.arms
+    )
+    assert judge(results.model_copy(update={"arms": arms})).best.name == "teacher"
+
+
+def test_a_baseline_is_the_floor_and_neither_best_nor_cheapest(make_run):
+    _, results = make_run(arms=("odd", "even", "floor"))
+    arms = tuple(
+        arm.model_copy(
+            update={
+                "layers": (),
+                "cost": arm.cost.model_copy(update={"latency_ms": 0.1, "model_bytes": 10}),
+            }
+        )
+        if arm.name == "floor"
+        else arm
+        for arm in results.arms
+    )
+    verdict = judge(results.model_copy(update={"arms": arms}))
+    assert "floor" not in (verdict.best.name, verdict.cheapest.name)
+    assert "The floor, ‘floor’" in verdict.text
+
+
 def test_an_arm_alone_is_not_praised(make_run):
     _, results = make_run(arms=("odd",))
     verdict = judge(results)

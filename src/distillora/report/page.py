@@ -17,6 +17,7 @@ from distillora.report.blocks import Block, Figure, Page, Section, Text
 from distillora.report.evidence import evidence_blocks
 from distillora.report.provenance import audit_blocks, origin_blocks
 from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
+from distillora.report.searches import search_table
 from distillora.report.summary import summarise
 from distillora.report.verdict import Verdict, judge
 
@@ -93,7 +94,7 @@ def _sections(
         _section("Quality", *tables.quality_tables(results)),
         _section("Evidence", *evidence_blocks(results.evidence)),
         _section("Cost", tables.cost_table(results), charts.tradeoff_figure(arms, data.task)),
-        _section("Training", charts.loss_figure(arms)),
+        _section("Training", charts.loss_figure(arms), search_table(results)),
         _section("Labels", charts.label_figure(arms), tables.label_table(results)),
         _section("Confusions", charts.confusion_figure(verdict.best, data.labels, data.task)),
         _section("Data", *audit_blocks(results)),

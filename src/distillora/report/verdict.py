@@ -40,8 +40,9 @@ def judge(results: Results) -> Verdict:
 
     The best arm is chosen by its validation figure (weighted F1; multi-label: average
     precision) and then described by its test figures. The cheapest is the one with the lowest
-    latency; within 5 % of that the smaller model, and of equal models the better one. An arm
-    that only serves another as its teacher does not compete.
+    latency; within 5 % of that the smaller model, and of equal models the better one. A teacher
+    that is larger than every other arm does not compete, for the question is which small model to
+    ship; neither does a baseline, which is there to be beaten.
     """
     arms = summarise(results)
     rivals = _rivals(arms)
@@ -54,6 +55,7 @@ def judge(results: Results) -> Verdict:
         _cost(best, cheapest, alone),
         _evidence(best, standing, alone),
         _teacher(best, arms),
+        _floor(best, arms),
         _seeds(best),
     )
     text = " ".join(filter(None, sentences))
@@ -61,8 +63,22 @@ def judge(results: Results) -> Verdict:
 
 
 def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
-    teachers = {teacher for arm in arms for run in arm.runs for teacher in run.teachers}
-    return tuple(arm for arm in arms if arm.name not in teachers) or tuple(arms)
+    encoders = [arm for arm in arms if arm.first.is_encoder] or list(arms)
+    teachers = {teacher for arm in encoders for run in arm.runs for teacher in run.teachers}
+    others = [arm for arm in encoders if arm.name not in teachers] or encoders
+    largest = max(arm.mean(model_bytes) for arm in others)
+    return tuple(
+        arm for arm in encoders if arm in others or arm.mean(model_bytes) <= largest * SAME_COST
+    )
+
+
+def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
+    floors = [arm for arm in arms if not arm.first.is_encoder and arm is not best]
+    return " ".join(
+        f"The floor, ‘{arm.name}’ ({arm.first.init}), reaches a weighted F1 of "
+        f"{formats.ratio(arm.mean(f1_on_test))}."
+        for arm in floors
+    )
 
 
 def _cheapest(arms: Sequence[ArmSummary]) -> ArmSummary:
