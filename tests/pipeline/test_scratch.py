@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from distillora.artifacts import RunLayout
 from distillora.pipeline import show_plan
-from distillora.pipeline.make import Workbench, build_model
+from distillora.pipeline.bench import Workbench
+from distillora.pipeline.build import build_model, pick_layers
 from distillora.pipeline.plan import plan_arms
 from distillora.pipeline.prepare import PreparedData, read_data
 from distillora.progress import Reporter
@@ -31,7 +32,8 @@ def build(values: dict[str, Any], name: str, seed: int, tmp_path: Path) -> Any:
     data = PreparedData(recipe, corpus, tmp_path)
     bench = Workbench(plans, data, RunLayout(tmp_path), seed, Reporter(quiet=True))
     set_seed(seed)
-    return build_model(bench, plans[name])
+    layers, _ = pick_layers(bench, plans[name])
+    return build_model(bench, plans[name], layers)
 
 
 def scratch_of(backbone: Path, **init: Any) -> dict[str, Any]:

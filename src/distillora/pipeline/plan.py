@@ -107,9 +107,11 @@ class ArmPlan:
 
 
 def plan_arms(
-    recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText]
+    recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText] | None = None
 ) -> dict[str, ArmPlan]:
     """Work out every arm, in the order in which they are made.
+
+    ``extra`` holds the texts without labels that arms name, by their path.
 
     Raises:
         ModelError: an arm cannot be made as asked; the message begins with ``arms.<name>``.
@@ -117,7 +119,7 @@ def plan_arms(
     plans: dict[str, ArmPlan] = {}
     for name in recipe.arm_order():
         try:
-            plans[name] = _plan_arm(name, recipe, corpus, extra, plans)
+            plans[name] = _plan_arm(name, recipe, corpus, extra or {}, plans)
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
