@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from distillora.evaluation.results import ArmResult, Results
+from distillora.pipeline.schedule import plan_tasks
 from distillora.recipe import load_recipe, parse_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +21,9 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/results.json"))
 def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) -> None:
     results, recipe = Results.load(folder / "results.json"), load_recipe(folder.name)
     assert results.environment.commit is not None and results.environment.dirty is False
-    recorded = {(arm.name, arm.seed) for arm in results.arms}
-    assert recorded == {(name, seed) for name in recipe.arms for seed in results.recipe["seeds"]}
     # read anew, so that a setting which is younger than the run counts with its default
     ran = parse_recipe(results.recipe)
+    assert {(arm.name, arm.seed) for arm in results.arms} == set(plan_tasks(ran))
     assert (ran.task, ran.training, ran.arms) == (recipe.task, recipe.training, recipe.arms)
 
 
@@ -34,6 +36,12 @@ def test_a_recorded_report_stands_with_its_charts_and_without_any_text_of_the_da
         assert (folder / chart).is_file()
     assert (folder / "report.html").stat().st_size < 3_000_000
     assert not [*folder.rglob("*.tsv"), *folder.rglob("*.safetensors")]
+
+
+def test_the_tables_of_the_findings_say_what_the_results_say() -> None:
+    script = ROOT / "docs" / "make_findings.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert done.returncode == 0, "python docs/make_findings.py writes them anew"
 
 
 def test_the_readme_shows_the_figures_of_the_recorded_run() -> None:
