@@ -64,7 +64,7 @@ def main() -> None:
     """Read the command line and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, help="tickets.csv or tickets.jsonl")
-    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     write = write_lines if options.path.suffix == ".jsonl" else write_table

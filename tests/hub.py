@@ -85,6 +85,33 @@ def write_hub_dataset(
     return folder
 
 
+def write_hub_table(
+    folder: Path,
+    splits: Mapping[str, Mapping[str, list[Any]]],
+    classes: Mapping[str, list[str]] | None = None,
+) -> Path:
+    """Write a data set as most are on the Hub: a table for each split, no card, no configuration.
+
+    Args:
+        folder: is made.
+        splits: split -> column -> values.
+        classes: column -> the names that its numbers stand for. With any, the tables are Parquet,
+            which can say so; else CSV.
+    """
+    from datasets import ClassLabel, Dataset
+
+    folder.mkdir(parents=True)
+    for split, columns in splits.items():
+        table = Dataset.from_dict(dict(columns))
+        for column, names in (classes or {}).items():
+            table = table.cast_column(column, ClassLabel(names=names))
+        if classes:
+            table.to_parquet(folder / f"{split}.parquet")
+        else:
+            table.to_csv(folder / f"{split}.csv")
+    return folder
+
+
 @contextmanager
 def serve_hub(root: Path) -> Iterator[str]:
     """Serve the repositories under ``root`` on a free local port; yield the URL."""

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_multilabel_classification
 
+from distillora.cli.datasets import choose_recipe
 from distillora.errors import RecipeError
 from distillora.recipe import Data, parse_recipe, suit_recipe
 from distillora.recipe.defaults import training_for_size
@@ -82,7 +83,7 @@ def test_a_multi_label_table_becomes_a_bundle_that_scores_files(
     for word in ("Taxonomy", "ublished", "GoEmotions", "oxic"):
         assert word not in report
     again = run_cli("compare", "--recipe", recipe, "--out", run)
-    assert again.code == 0 and "finished before" in again.err + again.out
+    assert again.code == 0 and "epoch 1/1" in done.err and "epoch 1/1" not in again.err
 
     moved = Path(shutil.move(source, tmp_path / "moved.jsonl"))
     arm = run / "arms" / "odd" / "seed-0"
@@ -178,6 +179,13 @@ def test_another_hub_data_set_does_not_inherit_the_revision_of_goemotions() -> N
     assert (own.hub_config, own.hub_revision) == (None, None)
     assert Data(hub_id=Data().hub_id).hub_revision == Data().hub_revision
     assert Data.model_validate(own.model_dump()) == own
+
+
+def test_config_and_revision_of_the_command_line_are_those_of_the_data_set_named_there() -> None:
+    keys = {"hub_config": "full", "hub_revision": "v2", "label_column": None}
+    for recipe in (None, "goemotions-minilm"):
+        data = choose_recipe(recipe, "owner/name", keys, []).data
+        assert (data.hub_id, data.hub_config, data.hub_revision) == ("owner/name", "full", "v2")
 
 
 def test_what_the_recipe_says_is_kept_and_the_rest_suits_the_size() -> None:

@@ -122,6 +122,25 @@ def test_a_run_without_report_says_how_to_make_it(
     assert "distillora report" in words_of(open_app(run=bare, tab="Report"))
 
 
+def test_the_page_says_what_the_labels_of_the_model_are(
+    open_app: OpenApp, bundle: Path, few_labels: Path
+) -> None:
+    page = open_app(bundle, few_labels)
+    said = words_of(page)
+    assert "Which of 28 emotions" in said and "English Reddit" in said
+    said = words_of(by_label(page.selectbox, "Model").select("few labels").run())
+    assert "Which of 3 labels a text has (joy, surprise, zeal)" in said
+    for word in ("28 emotions", "emotions a text", "English", "Why sadness"):
+        assert word not in said
+
+
+def test_a_label_that_looks_like_markdown_is_shown_as_it_is(
+    open_app: OpenApp, tmp_path: Path
+) -> None:
+    folder = save_bag(tmp_path / "odd", {}, ("*a*", "[b](http://c)"), name="odd")
+    assert r"(\*a\*, \[b\]\(http\:\/\/c\))" in words_of(open_app(folder))
+
+
 def test_every_tab_says_what_the_app_cannot_do(open_app: OpenApp) -> None:
     for tab in ("Predict", "Distribution", "Errors", "Compare", "Batch", "Report"):
         said = words_of(open_app(tab=tab))

@@ -1,36 +1,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
+from data.hub_loading import run_load
+from hub import add_repo, serve_hub, write_hub_dataset
 
 pytestmark = pytest.mark.slow  # every test starts a process that imports the client
 
 REPO = "tests/tiny_emotions"
 FIRST = "0123456789abcdef0123456789abcdef01234567"
 SECOND = "89abcdef0123456789abcdef0123456789abcdef"
-OFFLINE_WAYS = ("--data FOLDER", "data.source: sample", "--recipe quickstart")
-
-LOAD = """
-import json, sys
-from distillora.data.sources import load_corpus
-from distillora.errors import DistilloraError
-from distillora.recipe import Data
-try:
-    corpus = load_corpus(Data.model_validate_json(sys.argv[1]))
-except DistilloraError as error:
-    print(f"{type(error).__name__}: {error}")
-else:
-    rows = {name: [s.texts, s.labels, s.ids] for name, s in corpus.splits.items()}
-    print(json.dumps({"source": corpus.source, "labels": corpus.label_names, "splits": rows}))
-"""
+OFFLINE_WAYS = ("--data FILE", "--data FOLDER")
 
 
 def write_dataset(folder: Path, first_text: str = "so happy") -> Path:
@@ -39,18 +24,6 @@ def write_dataset(folder: Path, first_text: str = "so happy") -> Path:
         for split in ("train", "validation", "test")
     }
     return write_hub_dataset(folder, rows, ["joy", "anger", "neutral"])
-
-
-def run_load(url: str, home: Path, data: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, data],
-        env=hub_environment(url, home),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def from_hub(revision: str = FIRST, hub_id: str = REPO, config: str = "simplified") -> str:

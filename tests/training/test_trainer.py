@@ -292,6 +292,19 @@ def test_bfloat16_trains_weights_that_stay_in_float32(tmp_path: Path) -> None:
     assert all(weight.dtype == torch.float32 for weight in model.parameters())
 
 
+@pytest.mark.parametrize("adapted", [False, True], ids=["plain", "lora"])
+def test_after_bfloat16_a_model_says_what_its_weights_say_when_loaded(
+    tmp_path: Path, adapted: bool
+) -> None:
+    model, other = small_model(), small_model()
+    if adapted:
+        model, other = add_adapter(model, LORA), add_adapter(other, LORA)
+    fit(model, tmp_path, epochs=1, precision="bf16")
+    other.load_state_dict(model.state_dict())
+    said, expected = (predict_logits(one, VALIDATION, 0) for one in (model, other))
+    np.testing.assert_array_equal(said, expected)
+
+
 def test_the_losses_are_written_for_tensorboard(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

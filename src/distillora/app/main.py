@@ -27,21 +27,26 @@ TABS = {
 def show(options: Options) -> None:
     """Draw the page."""
     st.set_page_config(
-        page_title="distillora: emotions in a text",
+        page_title="distillora",
         page_icon=Path(__file__).with_name("icon.svg"),
         layout="wide",
-        menu_items={"about": f"**distillora** {words.TAGLINE}"},
+        menu_items={"about": f"**distillora** {words.ABOUT}"},
     )
     st.html(Path(__file__).with_name("style.css"))
     st.html(palette.chart_css())
     st.title("distillora", anchor=False)
-    st.caption(f"{words.TAGLINE} {words.SHORT_LIMIT}")
     try:
-        _show_tabs(_choose(options))
+        view = _choose(options)
+    except DistilloraError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.caption(words.tagline(view.classifier.labels))
+    try:
+        _show_tabs(view)
     except DistilloraError as error:
         st.error(str(error), icon=":material/error:")
     with st.expander("What this app cannot do", icon=":material/info:"):
-        st.markdown(words.LIMITS)
+        st.markdown(words.limits(view.classifier.labels))
         st.caption(words.PRIVACY)
 
 

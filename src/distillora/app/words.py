@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-TAGLINE = "Which of 28 emotions a text shows, as a small model reads it."
+import re
+from collections.abc import Sequence
 
-LIMITS = """
+from distillora.data.taxonomy import are_emotions
+from distillora.readers.rows import shown
+
+ABOUT = "Texts, as a small model reads them."
+
+_LABELS_NAMED = 6
+_OF_EMOTIONS = """
 - **No moderation model.** The toxicity reading is a heuristic: it only asks how much probability
   lies on hostile emotions. A calm insult passes, honest anger does not. Decide about nobody with
   it.
@@ -16,6 +23,13 @@ LIMITS = """
   anger, annoyance, disapproval, disgust or *sadness*. To be sad is not to be toxic, and calling
   it so would silence those who need to be heard. That rule is shown for comparison; the better
   reading leaves sadness out. You can change its emotions and threshold in the sidebar.
+"""
+_OF_OTHER_LABELS = """
+- **It knows what it was taught.** Texts of another kind or in another language than those that it
+  learnt from are read badly, and a text to which none of its labels applies gets one all the same
+  unless the model can leave all of them out.
+"""
+_OF_ALL = """
 - **A text is short.** What lies beyond the model's longest text (at most 128 tokens) is not read;
   the app says so when it happens.
 - **Words' effects are a hint.** They show how the score changes when a word is left out, not what
@@ -27,4 +41,31 @@ PRIVACY = (
     "neither logged nor put into the link."
 )
 
-SHORT_LIMIT = "For English comments; no moderation model."
+
+def tagline(labels: Sequence[str]) -> str:
+    """Say, in Markdown, which labels a model tells apart.
+
+    >>> tagline(("bug", "praise"))
+    'Which of 2 labels a text has (bug, praise), as a small model reads it.'
+    """
+    if are_emotions(labels):
+        return (
+            f"Which of {len(labels)} emotions a text shows, as a small model reads it. "
+            "For English comments; no moderation model."
+        )
+    named = [_plain(label) for label in labels[:_LABELS_NAMED]]
+    more = ", …" if len(labels) > len(named) else ""
+    return (
+        f"Which of {len(labels):,} labels a text has ({', '.join(named)}{more}), "
+        "as a small model reads it."
+    )
+
+
+def limits(labels: Sequence[str]) -> str:
+    """Say, in Markdown, what a model with these labels cannot do."""
+    return (_OF_EMOTIONS if are_emotions(labels) else _OF_OTHER_LABELS).rstrip() + _OF_ALL
+
+
+def _plain(label: str) -> str:
+    """Return a label that Markdown leaves as it is."""
+    return re.sub(r"([^\w\s])", r"\\\1", shown(label, 40))

@@ -103,7 +103,8 @@ def choose_recipe(
     data = values.get("data") or {}
     if isinstance(data, Mapping):
         data = {**data, **given}
-        values["data"] = data if place is None else locate(place, data)
+        # again on top: another data set drops the recipe's configuration and revision, not these
+        values["data"] = data if place is None else {**locate(place, data), **given}
     if own and place is not None:
         values["name"] = _run_name(place)
     if seeds is not None:

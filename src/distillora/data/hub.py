@@ -1,27 +1,29 @@
-"""A data set from the Hugging Face Hub, at a pinned revision."""
+"""A data set from the Hugging Face Hub, at a pinned revision or the newest."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distillora.artifacts import explain_full_disk
 from distillora.data.checks import check_splits
-from distillora.data.corpus import Corpus
+from distillora.data.corpus import SPLIT_NAMES, Corpus
 from distillora.data.examples import Cells, build_corpus, split_called
-from distillora.data.folder import FOLDER_FORMAT, SPLIT_ALIASES
-from distillora.data.parquet import COLUMNS, class_names_of, label_names_of, split_from_table
+from distillora.data.folder import FOLDER_FORMAT
+from distillora.data.hub_cache import cached_builder, describe_cache
+from distillora.data.parquet import class_names_of, fits_columns, label_names_of, split_from_table
 from distillora.errors import DataError, OfflineError
 from distillora.readers.columns import choose_label_column, choose_text_column
 from distillora.readers.rows import text_or_problem
-from distillora.recipe import GOEMOTIONS_ID, Data
+from distillora.recipe import Data
 
-_OFFLINE_WAYS = (
+_GOEMOTIONS_WAYS = (
     f"Two ways do without the Hub: `--data FOLDER`, a folder with {FOLDER_FORMAT}; or "
     "`data.source: sample`, the small data set inside the package, as in `--recipe quickstart`."
 )
+_OTHER_WAYS = "Without the Hub, `--data FILE` or `--data FOLDER` reads tables of your own."
 
 
 def read_hub(data: Data) -> Corpus:
@@ -34,55 +36,77 @@ def read_hub(data: Data) -> Corpus:
         StorageError: no space left for the download.
     """
     dataset, commit = _download(data)
-    if not _has_fixed_columns(data, dataset):
-        return _read_any(data, dataset, commit)
-    where = _name(data)
-    names = label_names_of(next(iter(dataset.values())).features.arrow_schema, where)
+    where = f"{_name(data)} at {commit}"
+    tables = _tables_of_splits(dataset, where)
+    if not _has_fixed_columns(data, tables):
+        unused = [name for name in dataset if split_called(name) is None]
+        return _read_any(data, tables, where, unused)
+    names = label_names_of(_schema(tables), where)
     if names is None:
-        raise DataError(f"{where} does not name its labels. {_OFFLINE_WAYS}")
-    splits = {}
-    for split, aliases in SPLIT_ALIASES.items():
-        name = next((alias for alias in aliases if alias in dataset), None)
-        if name is None:
-            raise DataError(f"{where} has no {split} split; it has {', '.join(dataset)}.")
-        splits[split] = split_from_table(dataset[name].data.table, len(names), f"{where}, {name}")
-    return check_splits(Corpus(splits, names, f"{where} at {commit}"))
+        raise DataError(f"{where} does not name its labels. {_ways(data)}")
+    missing = [split for split in SPLIT_NAMES if split not in tables]
+    if missing:
+        raise DataError(f"{where} has no {missing[0]} split; it has {', '.join(dataset)}.")
+    splits = {
+        split: split_from_table(tables[split].data.table, len(names), f"{where}, {split}")
+        for split in SPLIT_NAMES
+    }
+    return check_splits(Corpus(splits, names, where))
 
 
 def _name(data: Data) -> str:
     return data.hub_id + (f" ({data.hub_config})" if data.hub_config else "")
 
 
-def _has_fixed_columns(data: Data, dataset: Any) -> bool:
-    """Whether a data set is to be read in GoEmotions' own format, which names its columns."""
-    if data.hub_id == GOEMOTIONS_ID:
-        return True
-    columns = set(next(iter(dataset.values())).column_names)
-    named = data.text_column or data.label_column or data.label_separator
-    return not named and columns >= set(COLUMNS) and _split_names(dataset) == set(SPLIT_ALIASES)
-
-
-def _split_names(dataset: Mapping[str, Any]) -> set[str]:
-    """Return which of train, validation and test a data set has, under any of their names."""
-    return {split for name in dataset if (split := split_called(name)) is not None}
-
-
-def _read_any(data: Data, dataset: Any, commit: str) -> Corpus:
-    """Read a data set whose columns have names of their own, and perhaps fewer splits."""
-    where = f"{_name(data)} at {commit}"
-    tables = {split: own for name, own in dataset.items() if (split := split_called(name))}
+def _tables_of_splits(dataset: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return train, validation and test, as far as a data set has them, under whatever name."""
+    tables: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    for name, table in dataset.items():
+        split = split_called(name)
+        if split is None:
+            continue
+        if split in tables:
+            raise DataError(f"{where} has two {split} splits, {names[split]} and {name}.")
+        tables[split], names[split] = table, name
     if "train" not in tables:
         raise DataError(f"{where} has no split called train; it has {', '.join(dataset)}.")
+    return tables
+
+
+def _has_fixed_columns(data: Data, tables: Mapping[str, Any]) -> bool:
+    """Whether a data set is to be read in GoEmotions' own format, which names its columns."""
+    if data.is_goemotions:
+        return True
+    if data.text_column or data.label_column or data.label_separator:
+        return False
+    schema = _schema(tables)
+    named = fits_columns(schema) and label_names_of(schema, _name(data)) is not None
+    return named and set(tables) == set(SPLIT_NAMES)
+
+
+def _schema(tables: Mapping[str, Any]) -> Any:
+    return tables["train"].features.arrow_schema
+
+
+def _read_any(data: Data, tables: Mapping[str, Any], where: str, unused: Sequence[str]) -> Corpus:
+    """Read a data set whose columns have names of their own, and perhaps fewer splits."""
     columns = list(tables["train"].column_names)
     text = choose_text_column(columns, data.text_column, where)
     label = choose_label_column([c for c in columns if c != text], data.label_column, where)
     cells = [
-        Cells(f"{split}, row {n}", f"{split}-{n}", *text_or_problem(row[text]), row[label], split)
+        _cells(row[text], row[label], split, n)
         for split, own in tables.items()
         for n, row in enumerate(own.select_columns([text, label]), start=1)
     ]
-    names = class_names_of(tables["train"].features.arrow_schema, label, where)
-    return build_corpus(cells, data, where, label_column=label, class_names=names)
+    names = class_names_of(_schema(tables), label, where)
+    notes = [f"Splits that were not used: {', '.join(unused)}."] if unused else []
+    return build_corpus(cells, data, where, label_column=label, class_names=names, notes=notes)
+
+
+def _cells(text: object, label: object, split: str, number: int) -> Cells:
+    usable, problem = text_or_problem(text)
+    return Cells(f"{split}, row {number}", f"{split}-{number}", usable, label, split, problem)
 
 
 def _download(data: Data) -> tuple[Any, str]:
@@ -96,7 +120,7 @@ def _download(data: Data) -> tuple[Any, str]:
         datasets.disable_progress_bars()
     try:
         with explain_full_disk(Path(datasets.config.HF_DATASETS_CACHE)):
-            builder = _cached_builder(data) or _hub_builder(data)
+            builder = cached_builder(data) or _hub_builder(data)
             builder.download_and_prepare()
             return builder.as_dataset(), str(builder.hash)
     except (ConnectionError, LocalEntryNotFoundError, httpx.HTTPError) as error:
@@ -108,24 +132,8 @@ def _download(data: Data) -> tuple[Any, str]:
         raise DataError(
             f"The data set {_name(data)}{_revision(data)} cannot be "
             f"loaded: {_one_line(reason)}. Check hub_id, hub_config and hub_revision. "
-            f"{_OFFLINE_WAYS}"
+            f"{_ways(data)}"
         ) from error
-
-
-def _cached_builder(data: Data) -> Any | None:
-    """Return a builder that reads exactly this commit from the cache, None if it is not there."""
-    from datasets.packaged_modules.cache.cache import Cache
-
-    if data.hub_revision is None:
-        return None
-    builder = Cache(
-        repo_id=data.hub_id,
-        dataset_name=data.hub_id.split("/")[-1],
-        # what `datasets` calls the only configuration of a data set that names none
-        config_name=data.hub_config or "default",
-        hash=data.hub_revision,
-    )
-    return builder if Path(builder.cache_dir).is_dir() else None
 
 
 def _hub_builder(data: Data) -> Any:
@@ -148,10 +156,15 @@ def _hub_builder(data: Data) -> Any:
 
 
 def _offline(data: Data, reason: object) -> OfflineError:
+    held = describe_cache(data)
     return OfflineError(
         f"The Hugging Face Hub cannot be reached for the data set {data.hub_id}{_revision(data)} "
-        f"({_one_line(reason)}). Try again with network. {_OFFLINE_WAYS}"
+        f"({_one_line(reason)}). Try again with network. {f'{held} ' if held else ''}{_ways(data)}"
     )
+
+
+def _ways(data: Data) -> str:
+    return _GOEMOTIONS_WAYS if data.is_goemotions else _OTHER_WAYS
 
 
 def _revision(data: Data) -> str:

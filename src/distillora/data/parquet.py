@@ -152,5 +152,11 @@ def _explain(file: Path, read: Any) -> Any:
 
 
 def has_fixed_columns(file: Path) -> bool:
-    """Whether a file has the columns of ``COLUMNS``."""
-    return set(_explain(file, pq.read_schema).names) >= set(COLUMNS)
+    """Whether a file has the columns of ``COLUMNS``, of their types."""
+    return fits_columns(_explain(file, pq.read_schema))
+
+
+def fits_columns(schema: Any) -> bool:
+    """Whether a ``pyarrow.Schema`` has the columns of ``COLUMNS``, of their types."""
+    found = {field.name: field.type for field in schema}
+    return all(name in found and _fits(name, found[name]) for name in COLUMNS)

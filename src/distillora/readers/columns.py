@@ -42,7 +42,7 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
         DataError: it does not exist, or none or several are likely.
     """
     if wanted is not None:
-        return check_column(columns, wanted, name)
+        return check_column(columns, wanted, name, "Its columns beside the texts")
     found = columns[0] if len(columns) == 1 else find_column(columns, _LABEL_NAMES)
     if found is None:
         raise DataError(
@@ -52,7 +52,9 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
     return found
 
 
-def check_column(columns: Collection[str], wanted: str, name: str) -> str:
+def check_column(
+    columns: Collection[str], wanted: str, name: str, listing: str = "Its columns"
+) -> str:
     """Return the wanted column.
 
     Raises:
@@ -60,8 +62,9 @@ def check_column(columns: Collection[str], wanted: str, name: str) -> str:
     """
     if wanted not in columns:
         hint = did_you_mean(wanted, columns)
+        hint = hint if "Did you mean" in hint else ""  # all of them are listed anyway
         listed = shown(", ".join(columns), 400)
-        raise DataError(f"{name} has no column '{wanted}'.{hint} Its columns: {listed}")
+        raise DataError(f"{name} has no column '{wanted}'.{hint} {listing}: {listed}")
     return wanted
 
 

@@ -236,8 +236,19 @@ def train(
     clock.peak_memory = max(clock.peak_memory, memory.bytes)
     best_step = trainer.state.best_global_step
     load_weights(trainer.accelerator.unwrap_model(model), checkpoints / f"checkpoint-{best_step}")
+    _end_mixed_precision(model)
     steps_per_epoch = trainer.state.max_steps // settings.epochs
     return Trained(trainer.state.log_history, best_step // steps_per_epoch, clock)
+
+
+def _end_mixed_precision(model: nn.Module) -> None:
+    """Let a model compute in the precision of its weights again, as it will when it is loaded.
+
+    For bfloat16 Accelerate hides the forward of the class behind one of the instance.
+    ``unwrap_model(model, keep_fp32_wrapper=False)`` would take off decorators of Transformers, too.
+    """
+    vars(model).pop("forward", None)
+    vars(model).pop("_original_forward", None)
 
 
 @contextmanager
