@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -27,15 +27,18 @@ from distillora.recipe import Recipe
 from distillora.runtime import start_processes
 
 
-def make_side_by_side(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
-    """Make every task that is not finished, at most ``jobs`` at a time, each after what it needs.
+def make_side_by_side(
+    bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int, finished: Set[Task]
+) -> None:
+    """Make every task but the finished ones, at most ``jobs`` at a time, each after what it needs.
 
     Raises:
         DistilloraError: what an arm failed with; the others that were being made are given up,
             and go on from their checkpoints when the run is started again.
         RunError: a process was killed.
     """
-    waiting, done = dict(tasks), set[Task]()
+    done = set(finished)
+    waiting = {task: needs for task, needs in tasks.items() if task not in done}
     running: dict[Future[None], Task] = {}
     with _start_workers(bench.data.recipe, bench.layout.root, jobs) as pool:
         while waiting or running:
@@ -44,8 +47,8 @@ def make_side_by_side(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], j
                     break
                 del waiting[task]
                 running[pool.submit(_make, task)] = task
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
                 task = running.pop(future)
                 try:
                     future.result()

@@ -195,12 +195,16 @@ def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: in
     """Train what is not finished, one after the other or side by side."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give --jobs or start with torchrun, not both.")
+    finished = {task for task in tasks if bench.folder(*task).result.is_file()}
+    for name, seed in finished:
+        bench.reporter.say(f"{name}, seed {seed}: finished before")
     if jobs > 1:
-        make_side_by_side(bench, tasks, jobs)
+        make_side_by_side(bench, tasks, jobs, finished)
         return
     for name, seed in tasks:
-        bench.reporter.stage(f"{name}, seed {seed}")
-        make_arm(bench.at(seed), name)
+        if (name, seed) not in finished:
+            bench.reporter.stage(f"{name}, seed {seed}")
+            make_arm(bench.at(seed), name)
 
 
 def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
