@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+
+def ignore_known_warnings() -> None:
+    """Keep from the reader what libraries say of each other: PEFT uses an old name."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 class SpeedColumn(ProgressColumn):

@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -42,8 +41,6 @@ _RECORDED_PACKAGES = (
 def start_processes() -> PartialState:
     """Join the process group when started by ``torchrun``; else this is the only process."""
     _keep_freed_memory()
-    # PEFT asks transformers by an old name
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     # a stage that only the first process works on may take hours on a small machine
     return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(hours=12))
 

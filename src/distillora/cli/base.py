@@ -12,6 +12,7 @@ from rich.console import Console
 
 from distillora import __version__
 from distillora.errors import DistilloraError, InputError
+from distillora.progress import ignore_known_warnings
 
 app = typer.Typer(
     help="Make a small, fast text classifier out of a large one, by distillation or LoRA, "
@@ -60,6 +61,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    ignore_known_warnings()
     try:
         app()
     except DistilloraError as error:

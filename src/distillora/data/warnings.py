@@ -71,7 +71,7 @@ def _absent_labels(corpus: Corpus) -> Iterator[str]:
     """Tell which labels a split has no row of."""
     for split, meaning in (
         ("train", "they cannot be learnt"),
-        ("validation", "their thresholds are guesses"),
+        ("validation", "nothing can be chosen for their sake"),
         ("test", "nothing shows how well they are learnt"),
     ):
         present = {label for row in corpus.splits[split].labels for label in row}

@@ -22,7 +22,7 @@ from distillora.errors import RunError
 from distillora.pipeline.bench import Workbench, open_bench
 from distillora.pipeline.make import make_arm
 from distillora.pipeline.schedule import Task
-from distillora.progress import Reporter
+from distillora.progress import Reporter, ignore_known_warnings
 from distillora.recipe import Recipe
 from distillora.runtime import start_processes
 
@@ -87,6 +87,7 @@ def _begin(recipe: Recipe, root: Path, threads: int) -> None:
     """Set a worker up: its share of the cores, and what every task of it needs."""
     global _bench
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    ignore_known_warnings()
     torch.set_num_threads(threads)
     start_processes()
     _bench = open_bench(recipe, root, Reporter(_plain_console()))
