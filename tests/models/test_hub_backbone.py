@@ -168,6 +168,6 @@ def test_a_run_takes_data_and_encoder_from_the_hub(hub: str, tmp_path: Path) -> 
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert [arm["name"] for arm in results["arms"]] == ["teacher", "odd"]
     assert results["arms"][1]["layers"] == [1, 3, 5]
-    assert results["data"]["source"] == f"{DATA} (simplified) at {OLD}"
+    assert results["data"]["source"] == f"{DATA} at {OLD}"
     assert results["data"]["rows"] == {"train": 60, "validation": 20, "test": 20}
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

@@ -108,12 +108,10 @@ def test_a_baseline_is_not_exported(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_the_floor_alone_makes_a_run_with_thresholds_and_every_seed_gives_the_same(
-    tmp_path: Path,
-) -> None:
-    values = sample({"floor": FLOOR}, task="multi_label", seeds=[0, 1])
-    one, two = run(values, tmp_path / "run").arms
-    assert one.metrics == two.metrics and one.weights_sha256 == two.weights_sha256
+def test_the_floor_alone_makes_a_run_with_thresholds_at_the_first_seed(tmp_path: Path) -> None:
+    values = sample({"floor": FLOOR}, task="multi_label", seeds=[4, 1])
+    (one,) = run(values, tmp_path / "run").arms
+    assert one.seed == 4
     assert one.best_metric == "average_precision"
     assert one.thresholds is not None and len(one.thresholds) == 28
     assert one.ladder is not None and one.metrics.test.tuned is not None
@@ -130,9 +128,10 @@ def test_the_loss_may_choose_the_regularisation_and_then_the_smallest_wins(
     assert floor.metrics.validation.loss == pytest.approx(min(told), abs=1e-4)
 
 
-def test_an_older_run_whose_recipe_lacks_newer_keys_takes_more_seeds(tmp_path: Path) -> None:
+def test_an_older_run_whose_recipe_lacks_newer_keys_takes_more_arms(tmp_path: Path) -> None:
     run(sample({"floor": FLOOR}), tmp_path / "run")
     recipe = tmp_path / "run/recipe.yaml"
     older = [line for line in recipe.read_text().splitlines() if "weights: pretrained" not in line]
     recipe.write_text("\n".join(older))
-    assert len(run(sample({"floor": FLOOR}, seeds=[0, 1]), tmp_path / "run").arms) == 2
+    both = sample({"floor": FLOOR, "another": FLOOR})
+    assert len(run(both, tmp_path / "run").arms) == 2

@@ -119,17 +119,17 @@ def test_a_base_that_changes_while_its_adapter_is_trained_is_noticed(
     build = make.build_base
     calls: list[str] = []
 
-    def changing(bench: Any, plan: Any) -> Any:
-        model = build(bench, plan)
-        if calls:
-            model.bert.encoder.layer[0].output.dense.weight.data[0, 0] += 0.1
+    def changing(bench: Any, plan: Any, layers: Any) -> Any:
+        model = build(bench, plan, layers)
+        model.bert.encoder.layer[0].output.dense.weight.data[0, 0] += 0.1
         calls.append(plan.name)
         return model
 
+    # what the adapter is put on after training; the base that it was trained on is built elsewhere
     monkeypatch.setattr(make, "build_base", changing)
     with pytest.raises(IntegrityError, match=r"was trained on .* not on"):
         compare(parse_recipe(only(tiny_recipe, "lora")), tmp_path, QUIET)
-    assert calls == ["lora", "lora"]
+    assert calls == ["lora"]
     assert not (tmp_path / "arms/lora/seed-0/training.json").exists()
 
 
