@@ -81,6 +81,7 @@ def test_paired_rows_show_more_than_the_two_intervals_do():
     assert better_arm.low < weak_arm.high
 
 
+@pytest.mark.slow
 def test_the_corrections_are_those_of_statsmodels_over_all_pairs_of_a_metric():
     evidence = compared(a=0.5, b=0.55, c=0.56, d=0.6)
     for metric in METRICS:

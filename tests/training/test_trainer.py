@@ -29,6 +29,8 @@ from tiny import LABELS, learnable_classes, tiny_model, tiny_tokens
 TRAIN, VALIDATION = tiny_tokens(rows=200), tiny_tokens(rows=50, seed=1)
 LORA = LoraTuning(method="lora", rank=4, alpha=8, dropout=0.1)
 
+pytestmark = pytest.mark.slow  # each trains a model for a second
+
 
 def examples(multi_label: bool = False, teacher: Any = None) -> tuple[Examples, Examples]:
     targets = [learnable_classes(tokens) for tokens in (TRAIN, VALIDATION)]
