@@ -86,6 +86,13 @@ def is_adapted(model: nn.Module) -> bool:
     return isinstance(model, PeftModel)
 
 
+def head_weights(model: Any) -> list[nn.Parameter]:
+    """Return the weights of a model's head that are trained, whether it carries adapters or not."""
+    base = model.get_base_model() if is_adapted(model) else model
+    modules = [base.get_submodule(name) for name in head_modules(base)]
+    return [w for module in modules for w in module.parameters() if w.requires_grad]
+
+
 def adapter_state(model: Any) -> dict[str, Tensor]:
     """Return the weights that belong to the adapter's folder: factors and what is trained in full.
 

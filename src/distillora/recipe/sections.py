@@ -163,6 +163,8 @@ class Training(Section):
         epochs, batch_size: passes over the data; texts per step, over all processes.
         learning_rate, weight_decay, warmup, max_grad_norm: AdamW with a linear schedule;
             ``warmup`` is the share of all steps.
+        head_learning_rate: the learning rate of the head, if not ``learning_rate``. A new head
+            starts from random weights, so it may need a higher one than the encoder.
         precision: ``auto`` is bf16 where the hardware computes it natively, else fp32.
         best_metric: the validation metric that chooses the epoch; ``auto`` is weighted F1
             for single-label and average precision for multi-label.
@@ -172,6 +174,7 @@ class Training(Section):
     epochs: Count = Field(default=3, ge=1)
     batch_size: Count = Field(default=16, ge=1)
     learning_rate: Number = Field(default=1e-4, gt=0, lt=1)
+    head_learning_rate: Number | None = Field(default=None, gt=0, lt=1)
     weight_decay: Number = Field(default=0.01, ge=0)
     warmup: Number = Field(default=0.1, ge=0, lt=1)
     max_grad_norm: Number = Field(default=1.0, gt=0)

@@ -21,7 +21,7 @@ from transformers import (
 from transformers.integrations import TensorBoardCallback
 
 from distillora.errors import RunError
-from distillora.models.adapters import load_weights
+from distillora.models.adapters import head_weights, load_weights
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.runtime import Precision, is_main_process, process_count, watch_memory
@@ -33,8 +33,8 @@ from distillora.training.checkpoints import (
     read_clock,
 )
 from distillora.training.dropout import use_byte_dropout
-from distillora.training.loraplus import raise_rate_of_b
 from distillora.training.objectives import Objective, label_loss
+from distillora.training.rates import factors_b, set_rate
 
 _LOG_STEPS = 50
 
@@ -60,11 +60,17 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
     """A Trainer that minimises an :class:`Objective` on length-grouped batches."""
 
     def __init__(
-        self, *args: Any, objective: Objective, plus_ratio: float = 1.0, **kwargs: Any
+        self,
+        *args: Any,
+        objective: Objective,
+        plus_ratio: float = 1.0,
+        head_learning_rate: float | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.objective = objective
         self.plus_ratio = plus_ratio
+        self.head_learning_rate = head_learning_rate
         # the loss below is a mean of its own; the Trainer must not rescale it
         self.model_accepts_loss_kwargs = False
 
@@ -90,11 +96,14 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Return AdamW, with another learning rate for the factors B of LoRA+."""
+        """Return AdamW, with other learning rates for the factors B of LoRA+ and for the head."""
         new = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
         if new and self.plus_ratio != 1:
-            raise_rate_of_b(optimizer, self.model if model is None else model, self.plus_ratio)
+            rate = self.args.learning_rate * self.plus_ratio
+            set_rate(optimizer, factors_b(self.model), rate)
+        if new and self.head_learning_rate is not None:
+            set_rate(optimizer, head_weights(self.model), self.head_learning_rate)
         return optimizer
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
@@ -223,6 +232,7 @@ def train(
             data_collator=Collator(pad_token_id),
             objective=objective,
             plus_ratio=plus_ratio,
+            head_learning_rate=settings.head_learning_rate,
             compute_metrics=lambda scored: epoch_metrics(scored.predictions, scored.label_ids),
             callbacks=[
                 EpochOrder(),

@@ -1,7 +1,8 @@
-"""LoRA+: the factors B learn faster, as two groups of plain PyTorch would."""
+"""Some weights learn at a rate of their own, as groups of plain PyTorch would."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from distillora.models.adapters import add_adapter
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.training.batches import Examples
-from distillora.training.loraplus import raise_rate_of_b
 from distillora.training.objectives import Objective
+from distillora.training.rates import factors_b, set_rate
 from distillora.training.trainer import train
 from tiny import learnable_classes, tiny_batch, tiny_model, tiny_tokens
 
@@ -40,7 +41,7 @@ def step(model: Any, optimizer: torch.optim.Optimizer) -> None:
 def test_the_same_steps_as_plain_pytorch_with_two_rates() -> None:
     ours, plain = adapted(), adapted()
     optimizer = torch.optim.AdamW(trainable(ours).values(), lr=RATE, weight_decay=0.01)
-    raise_rate_of_b(optimizer, ours, RATIO)
+    set_rate(optimizer, factors_b(ours), RATE * RATIO)
     weights = trainable(plain)
     of_b = [w for name, w in weights.items() if "lora_B" in name]
     others = [w for name, w in weights.items() if "lora_B" not in name]
@@ -58,7 +59,7 @@ def test_the_first_step_of_adam_moves_b_ratio_times_as_far_as_all_else() -> None
     take_steps(model, 1)  # A has a gradient once B has left zero
     before = {name: w.detach().clone() for name, w in trainable(model).items()}
     optimizer = torch.optim.AdamW(trainable(model).values(), lr=RATE, weight_decay=0.0, eps=1e-20)
-    raise_rate_of_b(optimizer, model, RATIO)
+    set_rate(optimizer, factors_b(model), RATE * RATIO)
     step(model, optimizer)
     for name, weight in trainable(model).items():
         rate = RATE * RATIO if "lora_B" in name else RATE
@@ -66,12 +67,24 @@ def test_the_first_step_of_adam_moves_b_ratio_times_as_far_as_all_else() -> None
         assert (weight - before[name]).abs().max().item() == pytest.approx(rate, rel=1e-2), name
 
 
-@pytest.mark.parametrize("ratio", [1.0, RATIO])
-def test_training_gives_b_its_own_rate_through_warmup_and_decay(
-    ratio: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("make", "ratio", "head"),
+    [
+        (adapted, 1.0, None),
+        (adapted, RATIO, None),
+        (adapted, RATIO, 5e-3),
+        (partial(tiny_model, num_hidden_layers=2), 1.0, 5e-3),
+    ],
+)
+def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
+    make: Callable[[], Any],
+    ratio: float,
+    head: float | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rates: list[dict[str, float]] = []
-    model = adapted()
+    model = make()
     names = {id(w): name for name, w in trainable(model).items()}
     original = torch.optim.AdamW.step
 
@@ -87,7 +100,9 @@ def test_training_gives_b_its_own_rate_through_warmup_and_decay(
         data,
         data,
         objective=Objective(),
-        settings=Training(epochs=1, batch_size=8, learning_rate=RATE, warmup=0.2),
+        settings=Training(
+            epochs=1, batch_size=8, learning_rate=RATE, head_learning_rate=head, warmup=0.2
+        ),
         metric="f1_weighted",
         epoch_metrics=partial(epoch_metrics, task="single_label"),
         pad_token_id=0,
@@ -105,5 +120,7 @@ def test_training_gives_b_its_own_rate_through_warmup_and_decay(
     for found, share in zip(rates, shape, strict=True):
         assert set(found) == set(trainable(model))
         for name, rate in found.items():
-            own = ratio if "lora_B" in name else 1
-            assert rate == pytest.approx(RATE * own * share), name
+            own = RATE * ratio if "lora_B" in name else RATE
+            if head is not None and ("pooler" in name or "classifier" in name):
+                own = head
+            assert rate == pytest.approx(own * share), name
