@@ -35,7 +35,7 @@ def test_thresholds_are_tick_marks_in_the_chart(open_app: OpenApp) -> None:
 
 
 def test_a_single_label_model_has_no_ticks(open_app: OpenApp, few_labels: Path) -> None:
-    page = button(open_app(few_labels), "Predict Emotion").click().run()
+    page = button(open_app(few_labels), "Predict Label").click().run()
     assert len(bars_of(page)) == 3
     assert "dl-tick" not in html_of(page)
 
@@ -93,7 +93,7 @@ def test_no_label_at_its_threshold_is_called_unsure(open_app: OpenApp) -> None:
 def test_two_close_labels_are_called_unsure(open_app: OpenApp, few_labels: Path) -> None:
     page = open_app(few_labels)
     page.text_area[0].input("nothing known here")
-    page = button(page, "Predict Emotion").click().run()
+    page = button(page, "Predict Label").click().run()
     assert "are close" in words_of(page)
 
 

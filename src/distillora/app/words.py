@@ -61,6 +61,15 @@ def tagline(labels: Sequence[str]) -> str:
     )
 
 
+def question(labels: Sequence[str]) -> str:
+    """Name the button that asks for a model's labels.
+
+    >>> question(("bug", "praise"))
+    'Predict Label'
+    """
+    return "Predict Emotion" if are_emotions(labels) else "Predict Label"
+
+
 def limits(labels: Sequence[str]) -> str:
     """Say, in Markdown, what a model with these labels cannot do."""
     return (_OF_EMOTIONS if are_emotions(labels) else _OF_OTHER_LABELS).rstrip() + _OF_ALL

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from distillora.app import state
+from distillora.app import state, words
 from distillora.app.bars import draw_bars, probability_bars, thresholds_of
 from distillora.app.feelings import feeling_of
 from distillora.app.highlight import highlight, tell_effects
@@ -32,9 +32,10 @@ def show(view: View) -> None:
         max_chars=MOST_CHARACTERS,
         persist_state="session",
     )
+    ask_labels = words.question(view.classifier.labels)
     with st.container(horizontal=True):
         st.button(
-            "Predict Emotion", type="primary", icon=":material/mood:",
+            ask_labels, type="primary", icon=":material/mood:",
             on_click=_ask, args=("emotion",),
         )  # fmt: skip
         st.button(
@@ -43,7 +44,7 @@ def show(view: View) -> None:
     asked = state.current()
     if asked is None:
         st.info(
-            "Press **Predict Emotion** to see the probability of every label, or **Predict "
+            f"Press **{ask_labels}** to see the probability of every label, or **Predict "
             "Toxicity** for both readings of hostility. For ready texts, switch on *Use Example "
             "Texts* in the sidebar.",
             icon=":material/lightbulb:",
