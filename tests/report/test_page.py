@@ -207,7 +207,7 @@ def test_the_bundled_sample_and_a_row_limit_are_warned_of(make_run):
     page, _, _, run_dir = write(make_run, source="sample", limit=1500)
     for text in (page.text, (run_dir / "report.md").read_text()):
         assert "No quality figure on this page means anything for real text" in text
-        assert "Only the first 1,500 rows of each split were used" in text
+        assert "only the first 1,500 were used" in text
     assert page.text.index("Warning") < page.text.index("Best quality")
 
 

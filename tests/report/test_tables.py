@@ -83,6 +83,16 @@ def test_the_terminal_shows_the_main_figures_in_80_columns(make_run):
     assert "…" not in text
 
 
+def test_the_terminal_shows_several_labels_at_tuned_thresholds_whatever_the_names(make_run):
+    name = "loss-asymmetric-0.0002"
+    _, results = make_run(arms=(name,), task="multi_label")
+    text = printed(summary_table(results))
+    tuned = results.arms[0].metrics.test.tuned
+    assert tuned is not None and f"{tuned.f1_macro:.4f}" in text
+    assert "at tuned thresholds" in text
+    assert name in text
+
+
 def test_there_is_no_loss_chart_without_training(make_run):
     _, results = make_run(arms=("odd",))
     arm = results.arms[0].model_copy(update={"history": ()})

@@ -120,14 +120,12 @@ _TIME = Measure(
 _SIZE = Measure("Model on disk", lambda run: run.cost.model_bytes, "lower", formats.size)
 _LATENCY = Measure("One text (ms)", lambda run: run.cost.latency_ms, "lower", formats.short)
 
-TERMINAL: tuple[Measure, ...] = (
-    _ACCURACY,
-    _WEIGHTED,
-    _MACRO,
+_TERMINAL_COST = (
     replace(_SIZE, title="Model"),
     replace(_LATENCY, title="ms/text"),
     replace(_TIME, title="Training"),
 )
+TERMINAL: tuple[Measure, ...] = (_ACCURACY, _WEIGHTED, _MACRO, *_TERMINAL_COST)
 SINGLE_LABEL: tuple[Column, ...] = (
     _LAYERS, _ACCURACY, _WEIGHTED, _MACRO, _VALIDATION_LOSS, _TEST_LOSS, _TRAINABLE, _TIME,
 )  # fmt: skip
@@ -146,13 +144,16 @@ AT_HALF: tuple[Column, ...] = (
     Measure("Micro F1", lambda run: run.metrics.test.f1_micro, "higher"),
     Measure("Hamming loss", lambda run: run.metrics.test.hamming_loss, "lower"),
 )
-TUNED: tuple[Column, ...] = (
+TUNED: tuple[Measure, ...] = (
     _tuned("Subset accuracy", lambda tuned: tuned.accuracy, "higher"),
     _tuned("Weighted F1", lambda tuned: tuned.f1_weighted, "higher"),
     _tuned("Macro F1", lambda tuned: tuned.f1_macro, "higher"),
     _tuned("Micro F1", lambda tuned: tuned.f1_micro, "higher"),
     _tuned("Hamming loss", lambda tuned: tuned.hamming_loss, "lower"),
 )
+TERMINAL_TUNED: tuple[Measure, ...] = (
+    replace(TUNED[0], title="Accuracy"), *TUNED[1:3], *_TERMINAL_COST,
+)  # fmt: skip
 LADDER: tuple[Column, ...] = (
     _rung("Fixed at 0.5", lambda ladder: ladder.fixed),
     _rung("One, tuned", lambda ladder: ladder.one),

@@ -81,7 +81,8 @@ def _warnings(results: Results) -> tuple[str, ...]:
         )
     if limit := results.recipe.get("data", {}).get("limit"):
         warnings.append(
-            f"Only the first {limit:,} rows of each split were used: a trial, not a result."
+            f"Of a split with more than {limit:,} rows only the first {limit:,} were used: "
+            "figures of the whole data set may be others."
         )
     return tuple(warnings)
 

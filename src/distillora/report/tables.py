@@ -121,16 +121,22 @@ def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:
 def summary_table(results: Results) -> rich.table.Table:
     """Return the main figures for the terminal, narrow enough for 80 columns."""
     arms = summarise(results)
-    seeds = len(arms[0].runs)
+    seeds = max(len(arm.runs) for arm in arms)
+    multi_label = results.recipe.get("task") == "multi_label"
+    wanted = columns.TERMINAL_TUNED if multi_label else columns.TERMINAL
+    title = "Test split" + (" at tuned thresholds" if multi_label else "")
     shown = rich.table.Table(
-        title="Test split" + (f", means over {seeds} seeds" if seeds > 1 else ""),
+        title=title + (f", means over {seeds} seeds" if seeds > 1 else ""),
         caption="★ best of the column",
         box=rich.box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
-    shown.add_column("Arm", no_wrap=True)
-    for column in columns.TERMINAL:
-        shown.add_column(column.title, justify="right", no_wrap=True)
-    for row in _arm_table("", arms, columns.TERMINAL).rows:
+    shown.add_column("Arm", overflow="fold", vertical="bottom")
+    for column in wanted:
+        heading = column.title.replace(" ", "\n")
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for row in _arm_table("", arms, wanted).rows:
         shown.add_row(*map(_rich_text, row))
     return shown
 
