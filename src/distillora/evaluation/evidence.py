@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+FEWEST_SEEDS = 3
+"""Seeds on each side without which no difference is called shown."""
+
 
 class EvidenceRecord(BaseModel):
     """A frozen part of the evidence; unknown keys are refused."""
@@ -26,16 +29,57 @@ class Estimate(EvidenceRecord):
 
 
 class Difference(EvidenceRecord):
-    """How much a figure of one arm exceeds another's: 95 % interval and two-sided p-values.
-
-    ``p_holm`` is corrected for all pairs of arms.
-    """
+    """How much a figure of one arm exceeds another's: 95 % interval and two-sided p-value."""
 
     mean: float
     low: float
     high: float
     p: float
+
+
+class ContrastEvidence(EvidenceRecord):
+    """The answer to one question that the recipe asks: ``first`` minus ``second`` in ``metric``.
+
+    Attributes:
+        question: in the recipe's words.
+        difference: with its raw p-value.
+        p_holm: corrected for all contrasts of the recipe (Holm 1979).
+        detectable: the minimum detectable difference: the smallest true difference that a
+            contrast like this shows with a probability of 0.8, at the level that the correction
+            leaves it (0.05 over the number of contrasts), given the variances measured here. None
+            where one side has fewer than ``FEWEST_SEEDS`` seeds.
+        seeds: how many seeds each side has; a baseline, which draws no random numbers, counts as
+            having enough.
+        shown: whether the difference is shown: ``p_holm`` below 0.05, with enough seeds.
+    """
+
+    question: str
+    first: str
+    second: str
+    metric: str
+    difference: Difference
     p_holm: float
+    detectable: float | None
+    seeds: tuple[int, int]
+    shown: bool
+
+
+class ShareEvidence(EvidenceRecord):
+    """A student's score over the score of what taught it, the mean of its teachers' logits.
+
+    Attributes:
+        student: the arm.
+        teachers: the models that taught each seed, as ``arm, seed n``; those of all seeds.
+        metric: whose score.
+        teacher_score: of the mean of their logits, mean over the student's seeds.
+        share: the ratio, mean over the student's seeds, with its 95 % interval.
+    """
+
+    student: str
+    teachers: tuple[str, ...]
+    metric: str
+    teacher_score: float
+    share: Estimate
 
 
 class ArmEvidence(EvidenceRecord):
@@ -53,7 +97,6 @@ class PairEvidence(EvidenceRecord):
     second: str
     differences: dict[str, Difference]
     mcnemar: float
-    mcnemar_holm: float
 
 
 class Evidence(EvidenceRecord):
@@ -64,13 +107,19 @@ class Evidence(EvidenceRecord):
         level: of the intervals.
         resamples: bootstrap draws of the test rows.
         arms: in the recipe's order.
-        pairs: each two arms once, ``first`` before ``second`` in that order.
+        contrasts: the questions that the recipe names, in its order: the one family of tests that
+            is corrected.
+        shares: of each student, how much of its teachers' score it keeps.
+        pairs: each two arms once, ``first`` before ``second`` in the recipe's order. Exploratory:
+            their p-values are raw, and nothing is shown by them.
     """
 
     headline: str
     level: float
     resamples: int
     arms: tuple[ArmEvidence, ...]
+    contrasts: tuple[ContrastEvidence, ...] = ()
+    shares: tuple[ShareEvidence, ...] = ()
     pairs: tuple[PairEvidence, ...]
 
     def arm(self, name: str) -> ArmEvidence:

@@ -6,6 +6,8 @@ A value that was not measured is ``None``, never a placeholder number.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +18,10 @@ from distillora.data.extra_text import ExtraTextRecord as ExtraTextRecord
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.evidence import Evidence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+BUSY_CORES = 0.25
+"""Cores used by other processes above which a time says more about them than about an arm."""
 
 Task = Literal["single_label", "multi_label"]
 
@@ -83,6 +88,8 @@ class SplitMetrics(Record):
         loss: mean cross-entropy (single-label) or binary cross-entropy (multi-label), in nats.
         accuracy: share of rows whose class is right; multi-label: whose label set is exactly
             right (the same number as ``subset_accuracy``), at a threshold of 0.5.
+        accuracy_any_label: single-label only: share of rows whose predicted class is any of the
+            row's labels, where the data has rows with several; else None.
         f1_weighted: F1 averaged over labels by support.
         f1_macro: F1 averaged over labels, each counting the same.
         f1_micro, subset_accuracy, hamming_loss, average_precision: multi-label only;
@@ -96,6 +103,7 @@ class SplitMetrics(Record):
     rows: int
     loss: float
     accuracy: float
+    accuracy_any_label: float | None = None
     f1_weighted: float
     f1_macro: float
     f1_micro: float | None = None
@@ -134,9 +142,13 @@ class Cost(Record):
         examples_per_second: training examples per second of training steps.
         peak_memory_bytes: peak resident memory of the process during training (device memory
             on a GPU).
-        latency_ms: median time for one text, tokens (a baseline: text) to logits, batch of one.
-        throughput: texts per second over the test split, in batches sorted by length.
-        device: where latency and throughput were measured.
+        shape: what latency and throughput depend on, in words: architecture, depth, width,
+            vocabulary. Arms of one shape share one measurement. None for an ensemble.
+        latency_ms: median time for one text, tokens (a baseline: text) to logits, batch of one;
+            None until it is measured.
+        throughput: texts per second over the test split, in batches sorted by length; None until
+            it is measured.
+        device: the hardware of latency and throughput.
     """
 
     model_bytes: int
@@ -145,9 +157,78 @@ class Cost(Record):
     teacher_seconds: float | None = None
     examples_per_second: float | None = None
     peak_memory_bytes: int | None = None
-    latency_ms: float
-    throughput: float
+    shape: str | None = None
+    latency_ms: float | None = None
+    throughput: float | None = None
+    device: str | None = None
+
+
+class Environment(Record):
+    """Versions, hardware and code that produced the numbers.
+
+    ``processes`` train one arm together, ``jobs`` arms are made at a time.
+    """
+
+    distillora: str
+    python: str
+    platform: str
+    processor: str
+    cores: int
+    memory_bytes: int
     device: str
+    precision: str
+    processes: int
+    jobs: int = 1
+    packages: dict[str, str]
+    commit: str | None = None
+    dirty: bool | None = None
+    created: str
+
+
+class ArmEnvironment(Environment):
+    """What trained one arm.
+
+    ``created`` is when its training began.
+
+    Attributes:
+        threads: of each process.
+        ended: when its training ended.
+        other_load: processor cores that other processes used meanwhile, on average; None where
+            that is not known.
+    """
+
+    threads: int
+    ended: str
+    other_load: float | None = None
+
+    @property
+    def comparable_time(self) -> bool:
+        """Whether training had the machine to itself, so that its time compares with others."""
+        return self.jobs == 1 and (self.other_load or 0.0) <= BUSY_CORES
+
+
+class Measurement(Record):
+    """How latency and throughput of a run's arms were measured, in one stage of their own.
+
+    Attributes:
+        created: when.
+        distillora, commit, dirty: the code that measured.
+        device, processor, threads: the hardware, and how many threads it used.
+        rounds: each shape was measured once in each round, in turns.
+        other_load: processor cores that other processes used meanwhile, on average.
+        busy: whether that was more than ``BUSY_CORES``: then the figures are too high.
+    """
+
+    created: str
+    distillora: str
+    commit: str | None
+    dirty: bool | None
+    device: str
+    processor: str
+    threads: int
+    rounds: int
+    other_load: float
+    busy: bool
 
 
 class EpochRecord(Record):
@@ -183,6 +264,41 @@ class LayerSearchRecord(Record):
     seconds: float
 
 
+class Fingerprint(Record):
+    """Everything that the weights of one arm at one seed depend on.
+
+    Attributes:
+        code: version of the training code: it rises when the same inputs give other weights.
+        settings: the arm's resolved settings by their path (``training.learning_rate``), without
+            those that do not change the weights.
+        seed: of initialisation, dropout and batch order.
+        data: by the name of each split as used, and the path of each file of extra texts, the
+            SHA-256 of its rows. ``test`` changes the arm's figures, not its weights.
+        labels: SHA-256 of task and label names, in order.
+        tokenizer: SHA-256 of what the tokenizer does to a text; None for a baseline.
+        max_length: tokens per text at most.
+        backbone: SHA-256 of the files that a pretrained start is loaded from; None without one.
+        parents: SHA-256 of the weights of each arm that this one starts from or learns from, by
+            ``arm, seed n``.
+    """
+
+    code: int
+    settings: dict[str, Any]
+    seed: int
+    data: dict[str, str]
+    labels: str
+    tokenizer: str | None
+    max_length: int
+    backbone: str | None
+    parents: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of it, as 64 hex digits."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
 class ArmResult(Record):
     """One arm at one seed.
 
@@ -191,6 +307,10 @@ class ArmResult(Record):
         init, tuning, objective: one line each, in words.
         architecture: the class of the model that ships, e.g. ``BertForSequenceClassification``.
         teachers: the arms whose outputs this one learnt from.
+        teacher_seeds: the seeds of those teachers that this one learnt from.
+        teacher_precision: what their outputs were computed in (``bf16``, ``fp32``); None without
+            a teacher, and in results from before schema version 2.
+        members: for an ensemble, the models whose logits it averages, as ``arm, seed n``.
         layers: indices (from 0) of the layers that it kept of the model that it started from;
             empty for a baseline.
         search: how they were found, where they were searched.
@@ -199,12 +319,18 @@ class ArmResult(Record):
             None in older results.
         thresholds: per-label thresholds on these probabilities, from validation (multi-label
             only), in label order.
+        threshold_method: how they were set, chosen by cross-validation within the validation
+            split: ``exact``, ``smoothed`` or ``shrunk`` (multi-label only); None in results from
+            before schema version 2, which are all ``shrunk``.
         ladder: what other ways of setting thresholds give (multi-label only); None in older
             results.
         confusions: test rows by first label (a row each) and most probable label (a column each),
             shape (labels, labels); None in older results.
         predictions: path of ``predictions.parquet`` relative to the run folder.
-        weights_sha256: hash of the weights that were evaluated.
+        weights_sha256: hash of the weights that were evaluated; for an ensemble, of the hashes of
+            its members.
+        fingerprint: what these weights depend on; None in results from before schema version 2.
+        environment: what trained this arm, and when; None in results from before schema version 2.
     """
 
     name: str
@@ -216,6 +342,9 @@ class ArmResult(Record):
     teachers: Annotated[tuple[str, ...], BeforeValidator(_read_teachers)] = Field(
         default=(), validation_alias=AliasChoices("teachers", "teacher")
     )
+    teacher_seeds: tuple[int, ...] = ()
+    teacher_precision: str | None = None
+    members: tuple[str, ...] = ()
     layers: tuple[int, ...]
     search: LayerSearchRecord | None = None
     parameters: Parameters
@@ -224,17 +353,25 @@ class ArmResult(Record):
     metrics: Metrics
     temperature: float | None = None
     thresholds: tuple[float, ...] | None = None
+    threshold_method: Literal["exact", "smoothed", "shrunk"] | None = None
     ladder: Ladder | None = None
     cost: Cost
     history: tuple[EpochRecord, ...]
     confusions: tuple[tuple[int, ...], ...] | None = None
     predictions: str
     weights_sha256: str
+    fingerprint: Fingerprint | None = None
+    environment: ArmEnvironment | None = None
 
     @property
     def is_encoder(self) -> bool:
-        """Whether it is a transformer; the TF-IDF baseline has no layers, and cannot ship."""
+        """Whether it is a transformer; baselines and ensembles have no layers, and cannot ship."""
         return bool(self.layers)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it only averages the logits of other arms."""
+        return bool(self.members)
 
 
 class DataRecord(Record):
@@ -256,38 +393,20 @@ class DataRecord(Record):
     extra_text: dict[str, ExtraTextRecord] = {}
 
 
-class Environment(Record):
-    """Versions, hardware and code that produced the numbers.
-
-    ``processes`` train one arm together, ``jobs`` arms are made at a time.
-    """
-
-    distillora: str
-    python: str
-    platform: str
-    processor: str
-    cores: int
-    memory_bytes: int
-    device: str
-    precision: str
-    processes: int
-    jobs: int = 1
-    packages: dict[str, str]
-    commit: str | None = None
-    dirty: bool | None = None
-    created: str
-
-
 class Results(Record):
     """All of ``results.json``.
 
+    ``environment`` is that of the command that put the results together; each arm has its own.
+    ``measurement`` says how latency and throughput were measured; None in results from before
+    schema version 2.
     ``evidence`` holds the intervals and tests of all comparisons; None in older results.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     recipe: dict[str, Any]
     data: DataRecord
     environment: Environment
+    measurement: Measurement | None = None
     arms: tuple[ArmResult, ...]
     evidence: Evidence | None = None
 

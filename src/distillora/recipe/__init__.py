@@ -5,7 +5,7 @@ from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
 from distillora.recipe.defaults import suit_recipe
 from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe, read_recipe
 from distillora.recipe.objective import LabelLoss, Objective
-from distillora.recipe.schema import Arm, Recipe
+from distillora.recipe.schema import Arm, Contrast, Recipe
 from distillora.recipe.sections import (
     Init,
     Layers,
@@ -17,6 +17,7 @@ __all__ = [
     "GOEMOTIONS_CONFIG",
     "GOEMOTIONS_ID",
     "Arm",
+    "Contrast",
     "Data",
     "Init",
     "LabelLoss",

@@ -14,7 +14,7 @@ from distillora.errors import RecipeError, did_you_mean
 from distillora.recipe.base import Section
 from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
-from distillora.recipe.schema import Arm, Recipe
+from distillora.recipe.schema import Arm, Contrast, Recipe
 from distillora.recipe.sections import (
     FullTuning,
     Init,
@@ -163,6 +163,8 @@ def _known_keys(path: Sequence[str]) -> set[str]:
         return set(Recipe.model_fields)
     if len(path) == 2 and path[0] == "arms":
         return set(Arm.model_fields)
+    if len(path) == 2 and path[0] == "contrasts":
+        return set(Contrast.model_fields)
     found = sections.get(path[-1], ())
     models = found if isinstance(found, tuple) else (found,)
     return {key for model in models for key in model.model_fields}

@@ -68,8 +68,26 @@ class Arm(Section):
         return tuple(dict.fromkeys(a for a in (self.init.arm, *self.teachers) if a is not None))
 
 
+class Contrast(Section):
+    """A question that the recipe asks: does ``first`` exceed ``second`` in ``metric`` on test?
+
+    Attributes:
+        question: in words, ending in a question mark.
+        metric: by default the headline metric: weighted F1, for multi-label macro F1.
+    """
+
+    question: str = Field(min_length=1)
+    first: str
+    second: str
+    metric: Literal["auto", "accuracy", "f1_weighted", "f1_macro", "f1_micro"] = "auto"
+
+
 class Recipe(Section):
-    """The whole of an experiment."""
+    """The whole of an experiment.
+
+    ``contrasts`` are the questions that it is made to answer; their p-values are corrected for one
+    another, and nothing else is called shown.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
@@ -80,6 +98,7 @@ class Recipe(Section):
         min_length=1
     )
     seeds: tuple[Annotated[Count, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    contrasts: tuple[Contrast, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -131,7 +150,17 @@ class Recipe(Section):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
+        self._check_contrasts()
         return self
+
+    def _check_contrasts(self) -> None:
+        for i, contrast in enumerate(self.contrasts):
+            for key, arm in (("first", contrast.first), ("second", contrast.second)):
+                if arm not in self.arms:
+                    hint = did_you_mean(arm, self.arms)
+                    raise ValueError(f"contrasts.{i}.{key}: no arm is named '{arm}'.{hint}")
+            if contrast.first == contrast.second:
+                raise ValueError(f"contrasts.{i}: '{contrast.first}' is contrasted with itself")
 
     def _check_training(self) -> None:
         for name, arm in self.arms.items():
