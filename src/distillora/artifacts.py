@@ -53,6 +53,11 @@ class ArmLayout:
         return self.root / "predictions.parquet"
 
     @property
+    def fingerprint(self) -> Path:
+        """What the weights depend on; written before training begins."""
+        return self.root / "fingerprint.json"
+
+    @property
     def training(self) -> Path:
         """What training measured; written last by the training stage."""
         return self.root / "training.json"
@@ -78,6 +83,11 @@ class RunLayout:
     def results(self) -> Path:
         """All numbers of the run."""
         return self.root / "results.json"
+
+    @property
+    def data(self) -> Path:
+        """The splits as they are used, and the texts without labels."""
+        return self.root / "data"
 
     @property
     def audit(self) -> Path:

@@ -182,8 +182,13 @@ def describe_environment(precision: str) -> dict[str, Any]:
         "packages": {name: version for name in _RECORDED_PACKAGES if (version := _version(name))},
         "commit": commit,
         "dirty": dirty,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
     }
+
+
+def now() -> str:
+    """Return the time, UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _version(package: str) -> str | None:

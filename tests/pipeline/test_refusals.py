@@ -32,7 +32,7 @@ def test_a_folder_of_another_recipe_is_refused_with_what_differs(
     layout = RunLayout(tmp_path)
     layout.recipe.write_text(parse_recipe(tiny_recipe).dump())
     tiny_recipe["training"]["epochs"] = 5
-    with pytest.raises(RunFolderError, match=r"differs in .*training\.epochs"):
+    with pytest.raises(RunFolderError, match=r"training\.epochs"):
         run(tiny_recipe, tmp_path)
 
 

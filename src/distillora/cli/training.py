@@ -58,6 +58,14 @@ def compare(
         int,
         typer.Option(min=1, help="Train this many arms at a time, each in a process of its own."),
     ] = 1,
+    retrain_changed: Annotated[
+        bool,
+        typer.Option(
+            "--retrain-changed",
+            help="Where the run's folder holds arms that were made from other data or settings, "
+            "train exactly these again, and those that depend on them.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -67,7 +75,8 @@ def compare(
 ) -> None:
     """Distil, LoRA-tune and compare: train every arm of a recipe and write the report.
 
-    Run the same command again after an interruption: it goes on where it stopped.
+    Run the same command again after an interruption: it goes on where it stopped. Arms that were
+    made from other data or settings are not reused: the command stops and says what changed.
     """
     _require_training()
     keys = {
@@ -87,7 +96,9 @@ def compare(
 
     quiet = os.environ.get("RANK", "0") != "0"
     folder = out or Path("runs") / chosen.name
-    results = run_compare(chosen, folder, Reporter(quiet=quiet), jobs)
+    results = run_compare(
+        chosen, folder, Reporter(quiet=quiet), jobs, retrain_changed=retrain_changed
+    )
     if results is not None:
         Console().print(summary_table(results))
         typer.echo(f"Report: {folder / 'report.html'} (and report.md, results.json)")

@@ -195,11 +195,14 @@ class ArmEnvironment(Environment):
         ended: when its training ended.
         other_load: processor cores that other processes used meanwhile, on average; None where
             that is not known.
+        begun_at_commit: where training went on after an interruption with other code, the commit
+            that it had begun with.
     """
 
     threads: int
     ended: str
     other_load: float | None = None
+    begun_at_commit: str | None = None
 
     @property
     def comparable_time(self) -> bool:

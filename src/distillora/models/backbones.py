@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from huggingface_hub import constants, get_session
+from huggingface_hub import constants, get_session, hf_hub_download
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -31,6 +33,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from distillora.artifacts import sha256_file
 from distillora.errors import DistilloraError, IntegrityError, ModelError, OfflineError
@@ -277,6 +280,49 @@ def _is_offline(error: BaseException | None) -> bool:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def source_sha256(name: str, revision: str | None, *, weights: bool) -> str:
+    """Return a hash of the files that a model is loaded from: its configuration and its weights.
+
+    Args:
+        name, revision: ``bundled``, a folder, or a Hub id and its revision.
+        weights: whether its weights are used, or its configuration alone.
+
+    Raises:
+        ModelError: a file is missing.
+        OfflineError: it is on the Hub, and the Hub cannot be reached.
+    """
+    digest = hashlib.sha256()
+    with explain_loading(name):
+        options = _source_options(name, revision)
+        place = options.pop("pretrained_model_name_or_path")
+        fetch = functools.partial(_fetch, place, revision, options["local_files_only"])
+        files = [CONFIG_NAME, *(_weight_files(fetch) if weights else ())]
+        for file in files:
+            found = fetch(file)
+            if found is None:
+                raise ModelError(f"{name} has no {file}.")
+            digest.update(f"{file} {sha256_file(found)}\n".encode())
+    return digest.hexdigest()
+
+
+def _weight_files(fetch: Callable[[str], Path | None]) -> list[str]:
+    index = None if fetch(SAFE_WEIGHTS_NAME) else fetch(SAFE_WEIGHTS_INDEX_NAME)
+    if index is None:
+        return [SAFE_WEIGHTS_NAME]
+    return sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+
+
+def _fetch(place: str, revision: str | None, offline: bool, file: str) -> Path | None:
+    """Return a model's file, from the Hub if it is there; None if the model has no such file."""
+    if Path(place).is_dir():
+        path = Path(place) / file
+        return path if path.is_file() else None
+    try:
+        return Path(hf_hub_download(place, file, revision=revision, local_files_only=offline))
+    except EntryNotFoundError:  # offline, a file that is not in the cache is one of these, too
+        return None
 
 
 def weights_sha256(model: torch.nn.Module, without: Sequence[str] = ()) -> str:

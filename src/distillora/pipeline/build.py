@@ -74,4 +74,4 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
     if init.classifier:
         return load_classifier(init.classifier, init.revision, labels, multi_label=multi_label)
     assert init.arm is not None
-    return load_arm(bench, init.arm)
+    return load_arm(bench, init.arm, bench.data.recipe.parent_seed(init.arm, bench.seed))

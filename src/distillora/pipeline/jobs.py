@@ -67,7 +67,7 @@ def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoo
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(recipe, root, max(1, (os.cpu_count() or 1) // jobs)),
+        initargs=(recipe, root, jobs),
     )
     try:
         yield pool
@@ -83,14 +83,14 @@ def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoo
 _bench: Workbench | None = None
 
 
-def _begin(recipe: Recipe, root: Path, threads: int) -> None:
+def _begin(recipe: Recipe, root: Path, jobs: int) -> None:
     """Set a worker up: its share of the cores, and what every task of it needs."""
     global _bench
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ignore_known_warnings()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     start_processes()
-    _bench = open_bench(recipe, root, Reporter(_plain_console()))
+    _bench = open_bench(recipe, root, Reporter(_plain_console()), jobs)
 
 
 def _end_with_parent() -> None:

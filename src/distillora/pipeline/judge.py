@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from sklearn.metrics import confusion_matrix
 
 from distillora.artifacts import write_atomic, write_file_atomic
+from distillora.errors import IntegrityError
 from distillora.evaluation.calibration import calibration_error, fit_temperature
 from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
 from distillora.evaluation.ladder import climb_ladder
@@ -33,8 +34,8 @@ from distillora.evaluation.thresholds import (
     tune_thresholds,
 )
 from distillora.pipeline.bench import Workbench
-from distillora.pipeline.make import TrainingRecord
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.record import BeginningRecord, TrainingRecord
 from distillora.pipeline.scorers import Scorer, load_scorer
 from distillora.probabilities import sigmoid
 
@@ -43,12 +44,21 @@ EVALUATED = ("validation", "test")
 Logits = dict[str, npt.NDArray[np.float32]]
 
 
-def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResult:
-    """Score one arm and write its ``predictions.parquet`` and ``result.json``."""
+def judge_arm(bench: Workbench, name: str) -> ArmResult:
+    """Score one arm and write its ``predictions.parquet`` and ``result.json``.
+
+    Raises:
+        IntegrityError: the weights on disk are not those that were trained.
+    """
     plan, folder = bench.plans[name], bench.folder(name)
+    training = TrainingRecord.read(folder)
     scorer = load_scorer(bench, name)
-    # arms that were made before layers were recorded kept those of their plan
-    layers = training.layers or plan.layers or ()
+    if scorer.sha256 != training.weights_sha256:
+        raise IntegrityError(
+            f"{folder.model} does not hold the weights that were trained. Delete {folder.root} and "
+            "run the same command again."
+        )
+    layers = training.layers or ()
     logits, cost = _score(bench, plan, scorer, training)
     temperature = fit_temperature(
         logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
@@ -80,6 +90,8 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
         weights_sha256=scorer.sha256,
+        fingerprint=BeginningRecord.read(folder).fingerprint,
+        environment=training.environment,
     )
     write_atomic(folder.result, result.model_dump_json(indent=1))
     return result

@@ -7,22 +7,27 @@ import shutil
 from itertools import pairwise
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+import torch
 
 from distillora.artifacts import ArmLayout, is_sealed, write_atomic
+from distillora.errors import IntegrityError
 from distillora.evaluation.metrics import epoch_metrics
-from distillora.evaluation.results import EpochRecord, LayerSearchRecord
+from distillora.evaluation.results import ArmEnvironment, EpochRecord
+from distillora.models.backbones import weights_sha256
 from distillora.models.preflight import preflight
 from distillora.pipeline.bench import Workbench, load_arm
-from distillora.pipeline.build import Layers, build_base, build_model, pick_layers
+from distillora.pipeline.build import build_base, build_model, pick_layers
+from distillora.pipeline.fingerprint import best_metric, take_fingerprint
 from distillora.pipeline.floor import make_floor
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.record import BeginningRecord, TrainingRecord
 from distillora.pipeline.saving import save_arm, save_sealed
-from distillora.pipeline.schedule import Task
+from distillora.pipeline.schedule import Task, parents
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
     is_main_process,
+    now,
     resolve_precision,
     set_seed,
     wait_for_everyone,
@@ -30,53 +35,69 @@ from distillora.runtime import (
 from distillora.training.batches import Examples
 from distillora.training.trainer import Trained, train
 
-
-class TrainingRecord(BaseModel):
-    """What training one arm measured, as ``training.json``; its presence ends the stage.
-
-    ``choice`` says in words what was chosen on validation, beside the epoch.
-    ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
-    ``layers`` are those that it kept, ``search`` how they were found.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    best_epoch: int
-    best_metric: str
-    history: tuple[EpochRecord, ...]
-    seconds: float
-    examples_per_second: float | None
-    peak_memory_bytes: int | None
-    before: dict[str, float]
-    choice: str | None = None
-    layers: Layers | None = None
-    search: LayerSearchRecord | None = None
-
-    @property
-    def teacher_seconds(self) -> float | None:
-        """Seconds of all that this arm depends on, each once; None if it depends on nothing."""
-        return sum(self.before.values()) if self.before else None
+Measured = dict[str, Any]
+"""Fields of a ``TrainingRecord``."""
 
 
 def make_arm(bench: Workbench, name: str) -> None:
-    """Build, train and save one arm, unless that is done already."""
+    """Build, train and save one arm, unless that is done already.
+
+    Raises:
+        IntegrityError: its folder holds the beginning of an arm that was made from something else.
+    """
     folder = bench.folder(name)
     done = folder.training.is_file() and is_sealed(folder.model)
     wait_for_everyone()  # nobody may write before everybody has looked
     if not done:
         plan = bench.plans[name]
-        set_seed(bench.seed)
-        record = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
         if is_main_process():
+            _note_beginning(bench, Task(name, bench.seed), folder)
+        set_seed(bench.seed)
+        measured, weights = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
+        if is_main_process():
+            record = TrainingRecord(
+                **measured, weights_sha256=weights, environment=_environment(bench, plan, folder)
+            )
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
 
 
-def _make_model(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
+def _note_beginning(bench: Workbench, task: Task, folder: ArmLayout) -> None:
+    """Write down what the arm is made from, or make sure that it was begun from the same."""
+    needed = {
+        parent: TrainingRecord.read(bench.folder(*parent)).weights_sha256
+        for parent in parents(bench.data.recipe, *task)
+    }
+    fingerprint = take_fingerprint(bench, task, needed)
+    if folder.fingerprint.is_file():
+        if BeginningRecord.read(folder).fingerprint != fingerprint:
+            raise IntegrityError(
+                f"{folder.root} holds the beginning of an arm that was made from something else. "
+                "Delete it, and run the same command again."
+            )
+        return
+    shutil.rmtree(folder.root, ignore_errors=True)  # what nothing vouches for
+    begun = BeginningRecord(fingerprint=fingerprint, created=now(), commit=bench.environment.commit)
+    write_atomic(folder.fingerprint, begun.model_dump_json(indent=1))
+
+
+def _environment(bench: Workbench, plan: ArmPlan, folder: ArmLayout) -> ArmEnvironment:
+    begun, here = BeginningRecord.read(folder), bench.environment.model_dump()
+    precision = "fp32" if plan.arm.init.baseline else resolve_precision(plan.arm.training.precision)
+    return ArmEnvironment(
+        **here | {"created": begun.created, "precision": precision},
+        threads=torch.get_num_threads(),
+        ended=now(),
+        begun_at_commit=None if begun.commit == here["commit"] else begun.commit,
+    )
+
+
+def _make_model(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
     layers, search = pick_layers(bench, plan)
     model = build_model(bench, plan, layers)
-    record = _train_arm(bench, plan, model)
+    measured = _train_arm(bench, plan, model)
+    weights = ""
     if is_main_process():
         save_arm(
             model,
@@ -86,27 +107,15 @@ def _make_model(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
             make_base=functools.partial(build_base, bench, plan, layers),
             load_saved=functools.partial(load_arm, bench, plan.name),
         )
-    return record.model_copy(update={"layers": layers, "search": search})
+        weights = weights_sha256(load_arm(bench, plan.name))
+    return measured | {"layers": layers, "search": search}, weights
 
 
-def read_training(bench: Workbench, name: str) -> TrainingRecord:
-    """Return what training an arm measured."""
-    return _read_record(bench.folder(name))
-
-
-def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
-    """Return the validation metric that chooses the epoch."""
-    wanted = plan.arm.training.best_metric
-    if wanted == "auto":
-        return "average_precision" if multi_label else "f1_weighted"
-    return wanted
-
-
-def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
+def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> Measured:
     data, arm, folder = bench.data, plan.arm, bench.folder(plan.name)
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
-        return _record(None, metric, _time_before(bench, plan, {}))
+        return _measured(None, metric, _time_before(bench, plan, {}))
     plus_ratio = 1.0
     if isinstance(arm.tuning, LoraTuning):
         plus_ratio = arm.tuning.plus_ratio
@@ -131,10 +140,10 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         title=plan.name,
         plus_ratio=plus_ratio,
     )
-    return _record(trained, metric, _time_before(bench, plan, outputs))
+    return _measured(trained, metric, _time_before(bench, plan, outputs))
 
 
-def _fit_baseline(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
+def _fit_baseline(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
     metric = best_metric(plan, multi_label=bench.data.recipe.multi_label)
     floor = make_floor(plan.config, bench.data, metric, bench.reporter)
     measured = {
@@ -144,48 +153,34 @@ def _fit_baseline(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
     }
     if is_main_process():
         save_sealed(bench.folder(plan.name).model, floor.model.save)
-    return _record(None, metric, {}).model_copy(update=measured)
+    return _measured(None, metric, {}) | measured, floor.model.sha256
 
 
 def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
     before: dict[str, float] = {}
-    made = [Task(name, bench.seed) for name in plan.arm.needs]
-    for task in dict.fromkeys([*made, *(teacher for teacher, _ in outputs)]):
-        record = _read_record(bench.folder(*task))
-        before |= {**record.before, f"{task.arm}, seed {task.seed}": record.seconds}
+    for task in parents(bench.data.recipe, plan.name, bench.seed):
+        record = TrainingRecord.read(bench.folder(*task))
+        before |= {**record.before, str(task): record.seconds}
     for (task, split), found in outputs.items():
         kind = "outputs" if found.hidden is None else "outputs and hidden states"
         place = "" if split == "train" else f" on {split}"
-        before[f"{kind} of {task.arm}, seed {task.seed}{place}"] = found.seconds
+        before[f"{kind} of {task}{place}"] = found.seconds
     return before
 
 
-def _read_record(folder: ArmLayout) -> TrainingRecord:
-    return TrainingRecord.model_validate_json(folder.training.read_bytes())
-
-
-def _record(trained: Trained | None, metric: str, before: dict[str, float]) -> TrainingRecord:
-    if trained is None:
-        return TrainingRecord(
-            best_epoch=0,
-            best_metric=metric,
-            history=(),
-            seconds=0.0,
-            examples_per_second=None,
-            peak_memory_bytes=None,
-            before=before,
-        )
-    clock = trained.clock
-    return TrainingRecord(
-        best_epoch=trained.best_epoch,
-        best_metric=metric,
-        history=_epochs(trained),
-        seconds=clock.total,
-        examples_per_second=clock.examples / clock.stepping,
-        peak_memory_bytes=clock.peak_memory,
-        before=before,
-    )
+def _measured(trained: Trained | None, metric: str, before: dict[str, float]) -> Measured:
+    """Return what a ``TrainingRecord`` says of the training itself; None: there was none."""
+    clock = trained.clock if trained else None
+    return {
+        "best_epoch": trained.best_epoch if trained else 0,
+        "best_metric": metric,
+        "history": _epochs(trained) if trained else (),
+        "seconds": clock.total if clock else 0.0,
+        "examples_per_second": clock.examples / clock.stepping if clock else None,
+        "peak_memory_bytes": clock.peak_memory if clock else None,
+        "before": before,
+    }
 
 
 def _epochs(trained: Trained) -> tuple[EpochRecord, ...]:

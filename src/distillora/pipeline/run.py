@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,19 +18,26 @@ from distillora.artifacts import (
     write_atomic,
 )
 from distillora.data.audit import AuditRecord, format_audit, format_warnings
+from distillora.data.corpus import Corpus
 from distillora.data.extra_text import ExtraText
+from distillora.data.stored import is_stored, read_stored, store_data
 from distillora.data.warnings import find_warnings
-from distillora.errors import InputError, RunFolderError
+from distillora.errors import DataError, InputError, OfflineError, RunFolderError
 from distillora.evaluation.comparison import compare_runs
-from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
+from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
-from distillora.pipeline.bench import Workbench
+from distillora.pipeline.bench import Workbench, set_up_bench
+from distillora.pipeline.changes import (
+    discard_changed,
+    find_changes,
+    refuse_changes,
+    refuse_older_run,
+)
 from distillora.pipeline.jobs import make_side_by_side
 from distillora.pipeline.judge import judge_arm
-from distillora.pipeline.make import make_arm, read_training
-from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
+from distillora.pipeline.make import make_arm
+from distillora.pipeline.plan import plan_arms, plan_table
 from distillora.pipeline.prepare import (
-    PreparedData,
     audit_data,
     describe_data,
     read_data,
@@ -43,13 +50,14 @@ from distillora.progress import Reporter
 from distillora.recipe import Recipe, load_recipe
 from distillora.report import write_report
 from distillora.runtime import (
-    describe_environment,
     is_main_process,
     process_count,
-    resolve_precision,
     start_processes,
     wait_for_everyone,
 )
+
+_OURS = (".lock", "data")
+"""What a run that was killed at its very beginning may have left."""
 
 
 def show_plan(recipe: Recipe) -> RenderableType:
@@ -70,11 +78,18 @@ def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
     return [f"extra text {path}: {found.record.describe()}" for path, found in extra.items()]
 
 
-def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Results | None:
+def compare(
+    recipe: Recipe,
+    out: Path,
+    reporter: Reporter,
+    jobs: int = 1,
+    *,
+    retrain_changed: bool = False,
+) -> Results | None:
     """Make every arm of the recipe at every seed, judge them all, and write the report.
 
-    What is finished is skipped, what is half-trained goes on. Returns None in the processes
-    that only helped to train.
+    What is finished is skipped, what is half-trained goes on, as long as it was made from what the
+    recipe and the data ask for now. Returns None in the processes that only helped to train.
 
     Args:
         recipe: what to make.
@@ -82,38 +97,37 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
         reporter: what tells how it goes.
         jobs: how many arms to make at a time, each in a process of its own. They are judged one
             after the other all the same, so that nothing disturbs the clock.
+        retrain_changed: train the arms again that were made from something else.
 
     Raises:
-        RunFolderError: the folder is in use, or holds a run of another recipe.
+        RunFolderError: the folder is in use, or holds arms that were made from something else;
+            the message says for each what changed.
     """
     start_processes()
     layout = RunLayout(out)
-    environment = _describe_environment(recipe, jobs)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
-    found, corpus = read_data(recipe)
-    recipe, chosen = settle_recipe(recipe, corpus)
-    extra = read_extra_texts(recipe, corpus)
-    plans = plan_arms(recipe, corpus, extra)
-    with _open_run(layout, recipe):
-        data = PreparedData(recipe, corpus, layout.tokens, extra)
-        record = _audit(layout, recipe, found, data, plans)
+    source = _read_source(recipe, layout, reporter)
+    recipe, chosen = settle_recipe(recipe, source.corpus)
+    extra = source.extra or read_extra_texts(recipe, source.corpus)
+    bench = set_up_bench(recipe, layout, source.corpus, extra, reporter, jobs)
+    tasks = plan_tasks(recipe)
+    with _open_run(bench, tasks, retrain_changed=retrain_changed):
+        record = describe_data(bench.data, _audit(bench, source.found))
         for note in format_warnings([*record.audit.warnings, *chosen]):
             reporter.say(note)
         for line in _describe_extra(extra):
             reporter.say(line)
-        reporter.say(plan_table(plans, recipe.seeds))
-        bench = Workbench(plans, data, layout, recipe.seeds[0], reporter)
-        tasks = plan_tasks(recipe)
+        reporter.say(plan_table(bench.plans, recipe.seeds))
         _make_arms(bench, tasks, jobs)
         if not is_main_process():
             return None
         # by seed, each with its arms in their order
-        arms = tuple(_judge(bench, *task) for task in sorted(tasks, key=_by_seed(recipe)))
+        arms = tuple(_judge(bench, task) for task in sorted(tasks, key=_by_seed(recipe)))
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
             data=record,
-            environment=environment,
+            environment=bench.environment,
             arms=arms,
             evidence=compare_runs(arms, layout.root, recipe.task),
         )
@@ -122,73 +136,85 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
         return results
 
 
+class _Source(NamedTuple):
+    """The data of a run: as it was found (None: it was read from the run), and as it is used."""
+
+    found: Corpus | None
+    corpus: Corpus
+    extra: dict[Path, ExtraText] | None = None
+
+
+def _read_source(recipe: Recipe, layout: RunLayout, reporter: Reporter) -> _Source:
+    """Read the data from its source; from the run, where the source can no longer be reached."""
+    try:
+        return _Source(*read_data(recipe))
+    except (DataError, OfflineError) as error:
+        gone = isinstance(error, OfflineError) or not (recipe.data.path or layout.root).exists()
+        if not gone or not is_stored(layout.data) or not _same_data(recipe, layout):
+            raise
+        reporter.warn(f"{error} The run continues with its own copy of the data.")
+        return _Source(None, *read_stored(layout.data))
+
+
+def _same_data(recipe: Recipe, layout: RunLayout) -> bool:
+    return layout.recipe.is_file() and load_recipe(str(layout.recipe)).data == recipe.data
+
+
 @contextmanager
-def _open_run(layout: RunLayout, recipe: Recipe) -> Iterator[None]:
-    """Hold the folder, make sure that it belongs to this recipe, and note the recipe in it."""
+def _open_run(bench: Workbench, tasks: Iterable[Task], *, retrain_changed: bool) -> Iterator[None]:
+    """Hold the folder, make sure that what it holds fits, and write recipe and data into it."""
+    layout, data = bench.layout, bench.data
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
-            _check_recipe(layout, recipe)
+            _check_folder(layout)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
-            write_atomic(layout.recipe, recipe.dump())
+            changes = find_changes(bench, tasks)
+            if changes and not retrain_changed:
+                refuse_changes(layout, changes)
+            if changes:
+                discard_changed(bench, changes)
+            if not _is_stored(bench):
+                store_data(layout.data, data.corpus, data.extra)
+            write_atomic(layout.recipe, data.recipe.dump())
         wait_for_everyone()
         yield
 
 
-def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
-    if not layout.recipe.is_file():
-        if layout.root.is_dir() and any(path.name != ".lock" for path in layout.root.iterdir()):
-            raise RunFolderError(
-                f"{layout.root} holds other files and no run. Give an empty folder with --out."
-            )
-        return
-    # read as a recipe: keys that are newer than the run have the defaults that it was made with
-    before = _settings(load_recipe(str(layout.recipe)))
-    now = _settings(recipe)
-    # other seeds and other arms belong to the same experiment: they may be added to a run
-    added = [f"arms.{name}." for name in recipe.arms if f"arms.{name}.init.layers" not in before]
-    differing = sorted(
-        key
-        for key in {*before, *now} - {"seeds", "description"}
-        if before.get(key) != now.get(key) and not key.startswith(tuple(added))
-    )
-    if differing:
-        shown = ", ".join(differing[:5]) + (" and more" if len(differing) > 5 else "")
+def _is_stored(bench: Workbench) -> bool:
+    """Whether the run holds exactly this data already."""
+    if not is_stored(bench.layout.data):
+        return False
+    return read_stored(bench.layout.data) == (bench.data.corpus, bench.data.extra)
+
+
+def _check_folder(layout: RunLayout) -> None:
+    """Refuse a folder that holds something else than a run, or a run of an earlier version.
+
+    Raises:
+        RunFolderError: what it holds.
+    """
+    if layout.recipe.is_file():
+        refuse_older_run(layout)
+    elif layout.root.is_dir() and any(path.name not in _OURS for path in layout.root.iterdir()):
         raise RunFolderError(
-            f"{layout.root} holds a run of another recipe; it differs in {shown}. "
-            "Give another folder with --out, or delete this one."
+            f"{layout.root} holds other files and no run. Give an empty folder with --out."
         )
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    return _flatten(recipe.model_dump(mode="json"))
-
-
-def _flatten(values: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {path: values}
-    return {
-        key: leaf
-        for name, value in values.items()
-        for key, leaf in _flatten(value, f"{path}.{name}" if path else str(name)).items()
-    }
-
-
-def _audit(
-    layout: RunLayout,
-    recipe: Recipe,
-    found: Any,
-    data: PreparedData,
-    plans: dict[str, ArmPlan],
-) -> DataRecord:
+def _audit(bench: Workbench, found: Corpus | None) -> AuditRecord:
+    """Audit the data as it was found; the audit in the run, where that could not be read."""
+    if found is None:
+        return AuditRecord.model_validate_json(bench.layout.audit.read_bytes())
     # a baseline has no tokenizer of its own
-    encoders = [plan for plan in plans.values() if not plan.arm.init.baseline]
-    first = next(iter(encoders or plans.values()))
-    audit = audit_data(found, data.tokenizer(first.tokenizer), recipe.data.max_length)
+    encoders = [plan for plan in bench.plans.values() if not plan.arm.init.baseline]
+    first = next(iter(encoders or bench.plans.values()))
+    tokenizer = bench.data.tokenizer(first.tokenizer)
+    audit = audit_data(found, tokenizer, bench.data.recipe.data.max_length)
     if is_main_process():
-        save_audit(layout, audit)
-    return describe_data(data, audit)
+        save_audit(bench.layout, audit)
+    return audit
 
 
 def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
@@ -196,35 +222,29 @@ def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: in
     if jobs > 1 and process_count() > 1:
         raise InputError("Give --jobs or start with torchrun, not both.")
     finished = {task for task in tasks if bench.folder(*task).result.is_file()}
-    for name, seed in finished:
-        bench.reporter.say(f"{name}, seed {seed}: finished before")
+    for task in finished:
+        bench.reporter.say(f"{task}: finished before")
     if jobs > 1:
         make_side_by_side(bench, tasks, jobs, finished)
         return
-    for name, seed in tasks:
-        if (name, seed) not in finished:
-            bench.reporter.stage(f"{name}, seed {seed}")
-            make_arm(bench.at(seed), name)
+    for task in tasks:
+        if task not in finished:
+            bench.reporter.stage(str(task))
+            make_arm(bench.at(task.seed), task.arm)
 
 
 def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
     return lambda task: recipe.seeds.index(task.seed)
 
 
-def _judge(bench: Workbench, name: str, seed: int) -> ArmResult:
+def _judge(bench: Workbench, task: Task) -> ArmResult:
     """Score an arm, unless that is done already."""
-    own = bench.at(seed)
-    finished = own.folder(name).result
+    own = bench.at(task.seed)
+    finished = own.folder(task.arm).result
     if not finished.is_file():
-        bench.reporter.stage(f"{name}, seed {seed}: scoring")
-        return judge_arm(own, name, read_training(own, name))
+        bench.reporter.stage(f"{task}: scoring")
+        return judge_arm(own, task.arm)
     return ArmResult.model_validate_json(finished.read_bytes())
-
-
-def _describe_environment(recipe: Recipe, jobs: int) -> Environment:
-    """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
-    wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
-    return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 
 def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:

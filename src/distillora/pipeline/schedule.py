@@ -1,4 +1,4 @@
-"""What has to be made, and in which order: every arm at every seed."""
+"""What has to be made, and in which order: every arm at every one of its seeds."""
 
 from __future__ import annotations
 
@@ -13,28 +13,39 @@ class Task(NamedTuple):
     arm: str
     seed: int
 
+    def __str__(self) -> str:
+        return f"{self.arm}, seed {self.seed}"
+
 
 def plan_tasks(recipe: Recipe) -> dict[Task, frozenset[Task]]:
     """Map each arm at each seed to what must be made before; in an order that keeps to that.
 
     An arm comes at all seeds before the next one does, for a student may learn from its teacher
-    at all seeds. A baseline draws no random numbers, so it is made once, at the first seed.
+    at all seeds.
     """
     return {
-        Task(name, seed): frozenset(_needs(recipe, name, seed))
+        Task(name, seed): frozenset(parents(recipe, name, seed))
         for name in recipe.arm_order()
-        for seed in (recipe.seeds[:1] if recipe.arms[name].init.baseline else recipe.seeds)
+        for seed in recipe.seeds_of(name)
     }
 
 
-def _needs(recipe: Recipe, name: str, seed: int) -> list[Task]:
+def parents(recipe: Recipe, name: str, seed: int) -> tuple[Task, ...]:
+    """Return what an arm starts from and learns from, each once."""
+    origin = recipe.arms[name].init.arm
+    start = [] if origin is None else [Task(origin, recipe.parent_seed(origin, seed))]
+    return tuple(dict.fromkeys([*start, *teachers(recipe, name, seed)]))
+
+
+def teachers(recipe: Recipe, name: str, seed: int) -> tuple[Task, ...]:
+    """Return whose outputs an arm learns from: arms at its own seed, or at all of theirs."""
     arm = recipe.arms[name]
-    needs = [Task(other, seed) for other in arm.needs]
-    return needs + [
-        Task(other, s) for other in arm.teachers for s in teacher_seeds(recipe, name, seed)
-    ]
-
-
-def teacher_seeds(recipe: Recipe, name: str, seed: int) -> tuple[int, ...]:
-    """Return the seeds of its teachers that an arm learns from."""
-    return recipe.seeds if recipe.arms[name].objective.teacher_seeds == "all" else (seed,)
+    return tuple(
+        Task(other, own)
+        for other in arm.teachers
+        for own in (
+            recipe.seeds_of(other)
+            if arm.objective.teacher_seeds == "all"
+            else (recipe.parent_seed(other, seed),)
+        )
+    )

@@ -14,7 +14,7 @@ from distillora.data.tokens import tokenizer_sha256
 from distillora.models.backbones import weights_sha256
 from distillora.pipeline.bench import Workbench, load_arm
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.schedule import Task, teacher_seeds
+from distillora.pipeline.schedule import Task, teachers
 from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
 from distillora.training import objectives
 from distillora.training.batches import Examples, JoinedExamples
@@ -60,21 +60,17 @@ def training_examples(bench: Workbench, plan: ArmPlan) -> tuple[JoinedExamples, 
     splits: list[str | Path] = ["train"]
     if objective.extra_text is not None:
         splits.append(objective.extra_text)
-    teachers = [
-        Task(name, seed)
-        for name in plan.arm.teachers
-        for seed in teacher_seeds(data.recipe, plan.name, bench.seed)
-    ]
+    own = teachers(data.recipe, plan.name, bench.seed)
     outputs = {
         (teacher, split): teacher_outputs(bench, plan, teacher, split)
         for split in splits
-        for teacher in teachers
+        for teacher in own
     }
     parts = [
         Examples(
             data.tokens(plan.tokenizer, split),
             data.targets(split),
-            mean_outputs([outputs[teacher, split] for teacher in teachers]),
+            mean_outputs([outputs[teacher, split] for teacher in own]),
         )
         for split in splits
     ]
@@ -101,7 +97,7 @@ def teacher_outputs(
         with one_at_a_time(folder):  # two students may need it at once
             if not folder.exists():
                 which = "training" if split == "train" else "extra"
-                title = f"{teacher.arm}, seed {teacher.seed}: outputs over the {which} texts"
+                title = f"{teacher}: outputs over the {which} texts"
                 bench.reporter.say(f"  {title}")
                 with bench.reporter.track(title, len(tokens)) as advance:
                     model = model.to(device())

@@ -1,6 +1,6 @@
 """Recipes: what an experiment is made of, as frozen and validated data."""
 
-from distillora.recipe.base import Section
+from distillora.recipe.base import Section, flatten
 from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
 from distillora.recipe.defaults import suit_recipe
 from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe, read_recipe
@@ -28,6 +28,7 @@ __all__ = [
     "Section",
     "Training",
     "bundled_recipes",
+    "flatten",
     "load_recipe",
     "parse_recipe",
     "read_recipe",

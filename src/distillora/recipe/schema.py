@@ -28,13 +28,16 @@ from distillora.recipe.sections import (
 class Arm(Section):
     """One way of making a model: ``init`` x ``tuning`` x ``objective``.
 
-    ``training`` overrides single settings of the recipe's own ``training``.
+    ``training`` overrides single settings of the recipe's own ``training``. ``seeds`` are some of
+    the recipe's seeds, by default all: an arm that starts from one with a single seed, or learns
+    from it, does so at each of its own.
     """
 
     init: Init
     tuning: Tuning = FullTuning()
     objective: Objective = Objective()
     training: Training = Training()
+    seeds: tuple[Annotated[Count, Field(ge=0)], ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
     def _untrained_has_no_objective(self) -> Self:
@@ -150,8 +153,44 @@ class Recipe(Section):
                 )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
+        self._check_seeds()
         self._check_contrasts()
         return self
+
+    def _check_seeds(self) -> None:
+        for name, arm in self.arms.items():
+            if arm.seeds is not None and (
+                len(set(arm.seeds)) != len(arm.seeds) or not set(arm.seeds) <= set(self.seeds)
+            ):
+                raise ValueError(
+                    f"arms.{name}.seeds: {list(arm.seeds)} must be some of the recipe's seeds, "
+                    f"{list(self.seeds)}, each once"
+                )
+        for name, arm in self.arms.items():
+            for other in arm.needs:
+                own, theirs = self.seeds_of(name), self.seeds_of(other)
+                if len(theirs) > 1 and not set(own) <= set(theirs):
+                    raise ValueError(
+                        f"arms.{name}.seeds: {list(own)} includes seeds that '{other}', which it "
+                        f"needs, is not made at ({list(theirs)}); give '{other}' those too, or one"
+                    )
+
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Return the seeds at which an arm is made, in the recipe's order.
+
+        A baseline draws no random numbers, so it is made once, at the first seed.
+        """
+        arm = self.arms[name]
+        own = tuple(seed for seed in self.seeds if arm.seeds is None or seed in arm.seeds)
+        return own[:1] if arm.init.baseline else own
+
+    def parent_seed(self, parent: str, seed: int) -> int:
+        """Return the seed of an arm that another one at ``seed`` starts from or learns from.
+
+        It is the same seed, or the only one that the parent has.
+        """
+        seeds = self.seeds_of(parent)
+        return seed if seed in seeds else seeds[0]
 
     def _check_contrasts(self) -> None:
         for i, contrast in enumerate(self.contrasts):

@@ -50,7 +50,7 @@ def stand(best: ArmSummary, rivals: Sequence[ArmSummary], evidence: Evidence) ->
     differences = {
         arm.name: evidence.difference(best.name, arm.name) for arm in rivals if arm is not best
     }
-    shown = {name for name, found in differences.items() if found.p_holm < SIGNIFICANT}
+    shown = {name for name, found in differences.items() if found.p < SIGNIFICANT}
     return Standing(
         metric=METRIC_NAMES[evidence.headline],
         worse=tuple(name for name in differences if name in shown and differences[name].mean > 0),
@@ -104,7 +104,7 @@ def _names(standing: Standing, names: Sequence[str]) -> str:
 def tell_interval(found: Difference) -> str:
     """Write a difference in points, with its 95 % interval.
 
-    >>> tell_interval(Difference(mean=0.012, low=-0.001, high=0.025, p=0.08, p_holm=0.16))
+    >>> tell_interval(Difference(mean=0.012, low=-0.001, high=0.025, p=0.08, p=0.16))
     '+1.2 points, 95% interval -0.1 to +2.5'
     """
     mean, low, high = (formats.points(value) for value in (found.mean, found.low, found.high))

@@ -1,0 +1,92 @@
+"""What the weights of an arm depend on, taken before it is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from distillora.data.tokens import tokenizer_sha256
+from distillora.evaluation.results import Fingerprint
+from distillora.models.backbones import source_sha256
+from distillora.pipeline.bench import Workbench
+from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.schedule import Task
+from distillora.recipe import Arm, flatten
+from distillora.runtime import resolve_precision
+
+CODE = 1
+"""Version of the training code: raise it when the same inputs give other weights than before."""
+
+# not of the weights, or in the fingerprint by the hash of what it names
+_LEFT_OUT = (
+    "init.backbone",
+    "init.classifier",
+    "init.revision",
+    "objective.extra_text",
+    "training.checkpoint_minutes",
+)
+
+
+def take_fingerprint(bench: Workbench, task: Task, parents: Mapping[Task, str]) -> Fingerprint:
+    """Return the fingerprint of an arm at a seed.
+
+    Args:
+        bench: the run: its plans and its data.
+        task: which arm, which seed.
+        parents: the hash of the weights of each arm that it starts from or learns from.
+
+    Raises:
+        ModelError: the files of its backbone cannot be read.
+    """
+    plan, data = bench.plans[task.arm], bench.data
+    hashes = {name: split.sha256 for name, split in data.corpus.splits.items()}
+    if plan.arm.objective.extra_text is not None:
+        hashes["extra text"] = data.rows(plan.arm.objective.extra_text).sha256
+    is_encoder = not plan.arm.init.baseline
+    return Fingerprint(
+        code=CODE,
+        settings=weight_settings(plan, multi_label=data.recipe.multi_label),
+        seed=task.seed,
+        data=hashes,
+        labels=_sha256([data.recipe.task, *data.corpus.label_names]),
+        tokenizer=tokenizer_sha256(data.tokenizer(plan.tokenizer)) if is_encoder else None,
+        max_length=data.recipe.data.max_length,
+        backbone=_backbone(plan.arm),
+        parents={str(parent): digest for parent, digest in parents.items()},
+    )
+
+
+def weight_settings(plan: ArmPlan, *, multi_label: bool) -> dict[str, Any]:
+    """Return the settings of an arm that its weights depend on, resolved, by their path."""
+    arm = plan.arm
+    sections = {"init", "tuning", "objective", "training"}
+    settings = flatten(arm.model_dump(mode="json", include=sections))
+    settings = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
+    settings["training.best_metric"] = best_metric(plan, multi_label=multi_label)
+    settings["training.precision"] = resolve_precision(arm.training.precision)
+    if arm.init.baseline:
+        return {key: settings[key] for key in ("init.baseline", "training.best_metric")}
+    if arm.tuning.method == "none":
+        return {k: v for k, v in settings.items() if not k.startswith(("objective.", "training."))}
+    return settings
+
+
+def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
+    """Return the validation metric that chooses the epoch."""
+    wanted = plan.arm.training.best_metric
+    if wanted == "auto":
+        return "average_precision" if multi_label else "f1_weighted"
+    return wanted
+
+
+def _backbone(arm: Arm) -> str | None:
+    name = arm.init.backbone or arm.init.classifier
+    if name is None:
+        return None
+    return source_sha256(name, arm.init.revision, weights=arm.init.weights == "pretrained")
+
+
+def _sha256(values: list[str]) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
