@@ -17,7 +17,7 @@ from transformers import pipeline
 
 import distillora
 from distillora.data.sources import read_corpus
-from distillora.errors import DataError, ExportError, IntegrityError, RunFolderError
+from distillora.errors import ExportError, IntegrityError, RunFolderError
 from distillora.evaluation.results import Results
 from distillora.export import ExportOptions, bundling, convert_arm, export_arm
 from distillora.inference.bundle import Bundle
@@ -253,10 +253,49 @@ def test_what_is_no_arm_or_no_place_for_a_bundle_is_refused(arm: Path, tmp_path:
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
 
 
-def test_other_data_than_the_run_s_is_refused(arm: Path, tmp_path: Path) -> None:
-    other = write_tiny_data(tmp_path / "other", rows=30)
-    with pytest.raises(DataError, match="is not the one that the run used"):
-        export_arm(arm, tmp_path / "b", ExportOptions(), QUIET, other)
+def _other_splits(copied: Path, other: Path) -> None:
+    shutil.rmtree(copied / "data")
+    shutil.copytree(other / "data", copied / "data")
+
+
+def _other_weights(copied: Path, other: Path) -> None:
+    for name in ("model", "training.json"):
+        theirs, ours = (run / "arms" / "lora" / "seed-0" / name for run in (other, copied))
+        if theirs.is_dir():
+            shutil.rmtree(ours)
+            shutil.copytree(theirs, ours)
+        else:
+            shutil.copy(theirs, ours)
+
+
+def _other_results(copied: Path, other: Path) -> None:
+    shutil.copy(other / "results.json", copied / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("mix", "message"),
+    [
+        (_other_splits, "holds another train split"),
+        (_other_weights, "does not hold the weights that were evaluated"),
+        (_other_results, "says something else of this arm"),
+    ],
+)
+def test_parts_of_two_runs_do_not_make_a_bundle(
+    arm: Path,
+    backbone: Path,
+    tmp_path: Path,
+    mix: Callable[[Path, Path], None],
+    message: str,
+) -> None:
+    values = tiny_recipe_values(backbone, write_tiny_data(tmp_path / "data", rows=30))
+    values["arms"] = {"lora": values["arms"]["lora"]}
+    values["task"] = Results.load(arm.parents[2] / "results.json").data.task
+    other = run(values, tmp_path / "other")
+    copied = shutil.copytree(arm.parents[2], tmp_path / "run")
+    mix(copied, other)
+    with pytest.raises(IntegrityError, match=message):
+        export_arm(copied / "arms" / "lora" / "seed-0", tmp_path / "b", ExportOptions(), QUIET)
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_damaged_arm_is_refused(arm: Path, tmp_path: Path) -> None:

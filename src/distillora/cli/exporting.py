@@ -31,10 +31,6 @@ def export(
             "then the most frequent.",
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The run's data, if not where its recipe says."),
-    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Keep an export that does not pass; its card says so.")
     ] = False,
@@ -49,7 +45,7 @@ def export(
     from distillora.progress import Reporter
 
     options = ExportOptions(int8=int8, int8_only=int8_only, vocabulary=vocabulary, force=force)
-    manifest = export_arm(arm, out, options, Reporter(), data)
+    manifest = export_arm(arm, out, options, Reporter())
     for precision, splits in manifest.quality.items():
         for split, quality in splits.items():
             typer.echo(

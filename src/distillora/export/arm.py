@@ -14,10 +14,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distillora.artifacts import ArmLayout, RunLayout, is_sealed
 from distillora.data.corpus import Corpus
-from distillora.data.sources import load_corpus
-from distillora.errors import DataError, IntegrityError, RunFolderError
+from distillora.data.stored import read_stored
+from distillora.errors import IntegrityError, RunFolderError
+from distillora.evaluation.chain import check_chain
 from distillora.evaluation.results import ArmResult, Results
-from distillora.models.backbones import load_classifier, load_tokenizer
+from distillora.models.backbones import load_classifier, load_tokenizer, weights_sha256
 from distillora.probabilities import Task
 from distillora.recipe import Recipe, load_recipe
 
@@ -56,7 +57,13 @@ class TrainedArm:
             raise IntegrityError(f"{layout.model} is damaged; delete {folder} and compare again.")
         run = RunLayout(layout.root.parents[2])
         results = Results.load(run.results)
+        check_chain(results)
         result = ArmResult.model_validate_json(layout.result.read_bytes())
+        if result not in results.arms:
+            raise IntegrityError(
+                f"{run.results} says something else of this arm than {layout.result}. Run "
+                "`distillora compare` with the same --out to put the results together anew."
+            )
         if not result.is_encoder:
             raise RunFolderError(
                 f"{folder} holds a baseline ({result.init}), which is there to be compared with "
@@ -85,33 +92,48 @@ class TrainedArm:
         return self.results.data.labels
 
     @property
+    def commit(self) -> str | None:
+        """The commit of distillora that trained the arm, as far as it is known."""
+        return (self.result.environment or self.results.environment).commit
+
+    @property
     def temperature(self) -> float:
         """What calibration divides the logits by."""
         assert self.result.temperature is not None  # see `open`
         return self.result.temperature
 
     def load_model(self) -> PreTrainedModel:
-        """Load the trained weights, adapters merged, in float32."""
+        """Load the trained weights, adapters merged, in float32.
+
+        Raises:
+            IntegrityError: they are not those that the results are about.
+        """
         multi_label = self.task == "multi_label"
-        return load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
+        model = load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
+        if weights_sha256(model) != self.result.weights_sha256:
+            raise IntegrityError(
+                f"{self.layout.model} does not hold the weights that were evaluated. Delete "
+                f"{self.layout.root} and run the same `distillora compare` again."
+            )
+        return model
 
     def load_tokenizer(self) -> PreTrainedTokenizerFast:
         """Load the tokenizer that the arm was trained with."""
         return load_tokenizer(str(self.layout.model))
 
-    def load_data(self, source: Path | None) -> Corpus:
-        """Read the data of the run, from a folder if one is given, and make sure that it is that.
+    def load_data(self) -> Corpus:
+        """Read the data that the run holds.
 
         Raises:
-            DataError: the data cannot be read, or is not what the run used.
+            IntegrityError: it is missing, damaged, or not what the results are about.
         """
-        data = self.recipe.data
-        corpus = load_corpus(data if source is None else data.moved(str(source)))
+        corpus, _ = read_stored(self.run.data)
         for split, digest in self.results.data.sha256.items():
             if corpus.splits[split].sha256 != digest:
-                raise DataError(
-                    f"The {split} split of {corpus.source} is not the one that the run used. "
-                    "Give the run's own data with --data."
+                raise IntegrityError(
+                    f"{self.run.data} holds another {split} split than the one that "
+                    f"{self.run.results} is about. Run `distillora compare` with the same --out: "
+                    "it says what changed."
                 )
         return corpus
 

@@ -71,24 +71,22 @@ class ExportOptions:
         return ("fp32", "int8") if self.int8 or self.int8_only else ("fp32",)
 
 
-def export_arm(
-    folder: Path, out: Path, options: ExportOptions, reporter: Reporter, data: Path | None = None
-) -> Manifest:
+def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Reporter) -> Manifest:
     """Make a bundle of a trained arm, and let it stand only if it passes the gate.
 
     Args:
         folder: ``RUN/arms/ARM/seed-N`` of a finished run.
         out: where the bundle goes; a bundle that is there is replaced.
-        data: the folder of the run's data, if it is not where the recipe says.
 
     Raises:
         ExportError: the export does not pass, by how much; nothing is left in ``out``.
         RunFolderError: ``folder`` is no finished arm, or ``out`` holds other files.
+        IntegrityError: weights, data or results of the run do not belong together.
     """
     _check_target(out)
     arm = TrainedArm.open(folder)
     reporter.say(f"  reading the data of {arm.run.root}")
-    corpus = arm.load_data(data)
+    corpus = arm.load_data()
     model, tokenizer = arm.load_model(), arm.load_tokenizer()
     if options.vocabulary is not None:
         prune_vocabulary(model, tokenizer, corpus.splits["train"].texts, options.vocabulary)
@@ -252,7 +250,7 @@ def _write_manifest(
             recipe=arm.recipe.name,
             arm=arm.result.name,
             seed=arm.result.seed,
-            commit=arm.results.environment.commit,
+            commit=arm.commit,
             distillora=__version__,
             data=arm.results.data.sha256,
             weights_sha256=arm.result.weights_sha256,

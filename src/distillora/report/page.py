@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from distillora.artifacts import RunLayout, write_atomic
+from distillora.evaluation.chain import check_chain
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
 from distillora.report.blocks import Block, Figure, Page, Section, Text
@@ -30,9 +31,10 @@ def write_report(run_dir: Path) -> Path:
 
     Raises:
         RunFolderError: there is no ``results.json``.
-        IntegrityError: it is torn.
+        IntegrityError: it is torn, or its arms were not made from one another as it says.
     """
     results = Results.load(RunLayout(run_dir).results)
+    check_chain(results)
     return build_report(results, run_dir, published_rows(results))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import yaml
 
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
 from distillora.data.taxonomy import are_emotions
-from distillora.evaluation.results import Environment, Results
+from distillora.evaluation.results import ArmEnvironment, ArmResult, Environment, Results
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Block, Cell, Code, Table, Text
 from distillora.report.charts import class_figure
@@ -52,8 +53,10 @@ def origin_blocks(results: Results) -> tuple[Block, ...]:
     weights = [(f"{run.name}, seed {run.seed}", run.weights_sha256) for run in results.arms]
     return (
         Text(_seed_note(results)),
+        *map(Text, _mixed_origins(results.arms)),
         origin_table(results),
-        _pairs("Code and machine", _environment(environment)),
+        *_made_by(results.arms),
+        _pairs("Code and machine of the results", _environment(environment)),
         _pairs("Packages", list(environment.packages.items()), folded=True),
         _pairs("SHA-256 of the data, as used", hashes, folded=True),
         _pairs("SHA-256 of the weights that were evaluated", weights, folded=True),
@@ -105,6 +108,60 @@ _LENGTHS: tuple[_Line, ...] = (
     ("Length, longest", _length(lambda lengths: lengths.longest)),
     ("Texts cut off", _length(lambda lengths: lengths.truncated)),
 )
+
+
+def _made_by(runs: Sequence[ArmResult]) -> list[Table]:
+    """Return what trained each arm at each seed, where that is recorded."""
+    rows = tuple(
+        (
+            Cell(f"{run.name}, seed {run.seed}"),
+            Cell(_commit(made)),
+            Cell(f"{made.device}, {made.precision}"),
+            Cell(_sharing(made)),
+            Cell(f"{made.created} to {made.ended}"),
+            Cell(run.fingerprint.digest[:12] if run.fingerprint else MISSING),
+        )
+        for run in runs
+        if (made := run.environment)
+    )
+    header = ("Arm", "Commit", "Device, precision", "Threads and jobs", "Trained", "Fingerprint")
+    caption = "What trained each arm"
+    return [Table(caption, header, rows, words=True, folded=True)] if rows else []
+
+
+def _commit(made: ArmEnvironment) -> str:
+    commit = (made.commit or MISSING)[:12] + (" with uncommitted changes" if made.dirty else "")
+    return f"{commit}, begun at {made.begun_at_commit[:12]}" if made.begun_at_commit else commit
+
+
+def _sharing(made: ArmEnvironment) -> str:
+    processes = f"{made.processes} processes of " if made.processes > 1 else ""
+    beside = f", {made.jobs} arms at a time" if made.jobs > 1 else ""
+    return f"{processes}{made.threads} thread{'s' if made.threads > 1 else ''}{beside}"
+
+
+def _mixed_origins(runs: Sequence[ArmResult]) -> list[str]:
+    """Point out the arms that were made otherwise than most of the run."""
+    known = [(run, run.environment) for run in runs if run.environment]
+    if not known:
+        return ["Which code and machine trained each arm was not recorded when this run was made."]
+    aspects: dict[str, Callable[[ArmEnvironment], object]] = {
+        "by another commit": lambda made: (made.commit, made.dirty, made.begun_at_commit),
+        "on another device": lambda made: made.device,
+        "in another precision": lambda made: made.precision,
+        "with another number of jobs or threads": lambda made: (
+            made.jobs, made.threads, made.processes,
+        ),
+    }  # fmt: skip
+    notes = []
+    for how, read in aspects.items():
+        # a baseline computes in one precision, whatever the encoders do
+        own = [(run, read(made)) for run, made in known if run.is_encoder or "precision" not in how]
+        most = Counter(value for _, value in own).most_common(1)
+        other = [f"{run.name}, seed {run.seed}" for run, value in own if value != most[0][0]]
+        if other:
+            notes.append(f"Made {how} than most of the run: {formats.name_list(other)}.")
+    return notes
 
 
 def _seed_note(results: Results) -> str:

@@ -1,0 +1,39 @@
+"""Whether the parts of a run's results were made from one another, as their fingerprints say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distillora.errors import IntegrityError
+from distillora.evaluation.results import ArmResult, Results
+
+
+def check_chain(results: Results) -> None:
+    """Make sure that every arm was made from this run's data and from this run's other arms.
+
+    Arms from before there were fingerprints are not checked.
+
+    Raises:
+        IntegrityError: an arm was made from other data or other weights; the message names both.
+    """
+    problems = [problem for arm in results.arms for problem in _find_problems(arm, results)]
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise IntegrityError(
+            f"The results contradict themselves:\n{listed}\n"
+            "Run `distillora compare` with the same --out: it says what changed, and with "
+            "--retrain-changed makes it again."
+        )
+
+
+def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
+    if arm.fingerprint is None:
+        return
+    name = f"{arm.name}, seed {arm.seed}"
+    for split, digest in results.data.sha256.items():
+        if arm.fingerprint.data.get(split) != digest:
+            yield f"'{name}' was made with other {split} rows than those of this run"
+    weights = {f"{other.name}, seed {other.seed}": other.weights_sha256 for other in results.arms}
+    for parent, digest in arm.fingerprint.parents.items():
+        if weights.get(parent) != digest:
+            yield f"'{name}' was made from other weights of '{parent}' than those of this run"
