@@ -143,6 +143,11 @@ def set_output_bias(model: PreTrainedModel, bias: npt.NDArray[np.float32]) -> No
         layer.bias.copy_(torch.from_numpy(bias))
 
 
+def has_output_bias(model: PreTrainedModel) -> bool:
+    """Whether the layer that puts out the logits has a bias."""
+    return output_layer(model).bias is not None
+
+
 def output_layer(model: PreTrainedModel) -> torch.nn.Linear:
     """Return the layer that puts out the logits, the last linear one of the head.
 

@@ -10,6 +10,7 @@ from distillora.evaluation.results import LayerSearchRecord
 from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
     build_random,
+    has_output_bias,
     load_backbone,
     load_classifier,
     set_output_bias,
@@ -68,7 +69,8 @@ def _load_origin(bench: Workbench, plan: ArmPlan) -> Any:
             model = build_random(plan.config)
         else:
             model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
-        if init.output_bias == "frequencies":
+        wanted = init.output_bias
+        if wanted == "frequencies" or (wanted == "auto" and has_output_bias(model)):
             set_output_bias(model, label_bias(bench.data.targets("train"), len(labels)))
         return model
     if init.classifier:

@@ -64,8 +64,13 @@ def weight_settings(plan: ArmPlan, *, multi_label: bool) -> dict[str, Any]:
     sections = {"init", "tuning", "objective", "training"}
     settings = flatten(arm.model_dump(mode="json", include=sections))
     settings = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
+    settings["training.head_learning_rate"] = arm.head_learning_rate
+    if arm.init.output_bias == "auto":
+        settings["init.output_bias"] = "frequencies" if arm.init.backbone else "zero"
     settings["training.best_metric"] = best_metric(plan, multi_label=multi_label)
     settings["training.precision"] = resolve_precision(arm.training.precision)
+    if arm.teachers:
+        settings["objective.teacher_precision"] = settings["training.precision"]
     if arm.init.baseline:
         return {key: settings[key] for key in ("init.baseline", "training.best_metric")}
     if arm.tuning.method == "none":

@@ -129,6 +129,7 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> Measured:
             arm.objective, data.targets("train"), len(data.corpus.label_names)
         ),
         settings=arm.training,
+        head_learning_rate=arm.head_learning_rate,
         metric=metric,
         epoch_metrics=functools.partial(epoch_metrics, task=data.recipe.task),
         pad_token_id=data.tokenizer(plan.tokenizer).pad_token_id,

@@ -25,6 +25,10 @@ from distillora.recipe.sections import (
 )
 
 
+HEAD_FACTOR = 10
+"""How many times the encoder's learning rate a new head gets under full tuning, by default."""
+
+
 class Arm(Section):
     """One way of making a model: ``init`` x ``tuning`` x ``objective``.
 
@@ -57,6 +61,17 @@ class Arm(Section):
         if self.objective != Objective():
             raise ValueError("a baseline learns the labels and nothing else: it takes no objective")
         return self
+
+    @property
+    def head_learning_rate(self) -> float | None:
+        """The learning rate of the head, ``auto`` worked out; None: that of everything else."""
+        wanted = self.training.head_learning_rate
+        if wanted != "auto":
+            return wanted
+        new = self.init.backbone is not None and self.init.weights == "pretrained"
+        if not new or self.tuning.method != "full":
+            return None
+        return float(f"{HEAD_FACTOR * self.training.learning_rate:.6g}")
 
     @property
     def teachers(self) -> tuple[str, ...]:

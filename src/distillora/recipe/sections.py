@@ -32,8 +32,10 @@ class Init(Section):
             misses least.
         count: how many, for a rule other than ``all``.
         architecture: ``distilbert`` turns a BERT into a DistilBERT with the same hidden states.
-        output_bias: what a new head starts from: ``zero``, or the log-odds (single-label: the log)
-            of how often each label occurs in the training data, so that it need not learn that.
+        output_bias: what a new head starts from: ``zero``, or ``frequencies``, the log-odds
+            (single-label: the log) of how often each label occurs in the training data, so that it
+            need not learn that. ``auto`` is ``frequencies`` wherever the head is new and has a
+            bias.
     """
 
     backbone: str | None = None
@@ -45,7 +47,7 @@ class Init(Section):
     layers: Layers = "all"
     count: Count | None = Field(default=None, ge=1)
     architecture: Literal["same", "distilbert"] = "same"
-    output_bias: Literal["zero", "frequencies"] = "zero"
+    output_bias: Literal["auto", "zero", "frequencies"] = "auto"
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -63,7 +65,7 @@ class Init(Section):
             )
         if self.layers == "searched" and self.arm is None:
             raise ValueError("layers 'searched' needs a tuned model to search in: init.arm")
-        if self.output_bias != "zero" and self.backbone is None:
+        if self.output_bias == "frequencies" and self.backbone is None:
             raise ValueError("output_bias is for a new head: it goes with a backbone")
         if self.weights == "random" and self.backbone is None:
             raise ValueError(f"weights: random goes with a backbone, not with {given[0]}")
@@ -118,7 +120,7 @@ class LoraTuning(Section):
     rank: Count = Field(default=8, ge=1)
     alpha: Number = Field(default=16, gt=0)
     dropout: Number = Field(default=0.1, ge=0, lt=1)
-    targets: TargetGroup | tuple[str, ...] = "auto"
+    targets: TargetGroup | tuple[str, ...] = "all"
     rslora: bool = False
     dora: bool = False
     initialisation: Literal["default", "pissa"] = "default"
@@ -163,8 +165,10 @@ class Training(Section):
         epochs, batch_size: passes over the data; texts per step, over all processes.
         learning_rate, weight_decay, warmup, max_grad_norm: AdamW with a linear schedule;
             ``warmup`` is the share of all steps.
-        head_learning_rate: the learning rate of the head, if not ``learning_rate``. A new head
-            starts from random weights, so it may need a higher one than the encoder.
+        head_learning_rate: the learning rate of the head; null: ``learning_rate``. A new head
+            starts from random weights and wants about ten times the rate of the encoder below it,
+            which is what ``auto`` gives it under full tuning. LoRA's rate is as high already, and
+            the head of another arm has been trained: there ``auto`` is ``learning_rate``.
         precision: ``auto`` is bf16 where the hardware computes it natively, else fp32.
         best_metric: the validation metric that chooses the epoch; ``auto`` is weighted F1
             for single-label and average precision for multi-label.
@@ -174,7 +178,7 @@ class Training(Section):
     epochs: Count = Field(default=3, ge=1)
     batch_size: Count = Field(default=16, ge=1)
     learning_rate: Number = Field(default=1e-4, gt=0, lt=1)
-    head_learning_rate: Number | None = Field(default=None, gt=0, lt=1)
+    head_learning_rate: Literal["auto"] | Annotated[Number, Field(gt=0, lt=1)] | None = "auto"
     weight_decay: Number = Field(default=0.01, ge=0)
     warmup: Number = Field(default=0.1, ge=0, lt=1)
     max_grad_norm: Number = Field(default=1.0, gt=0)

@@ -204,6 +204,7 @@ def train(
     reporter: Reporter,
     title: str,
     plus_ratio: float = 1.0,
+    head_learning_rate: float | None = None,
 ) -> Trained:
     """Train a model in place and leave the weights of its best epoch in it.
 
@@ -214,6 +215,8 @@ def train(
             returns, or ``loss``.
         epoch_metrics: (logits, targets) of validation -> metrics.
         plus_ratio: the learning rate of every LoRA factor B over that of all else.
+        head_learning_rate: of the head, if it is not that of ``settings``, which are otherwise
+            taken as they are.
     """
     use_byte_dropout(model)
     resume = last_complete_checkpoint(checkpoints)
@@ -232,7 +235,7 @@ def train(
             data_collator=Collator(pad_token_id),
             objective=objective,
             plus_ratio=plus_ratio,
-            head_learning_rate=settings.head_learning_rate,
+            head_learning_rate=head_learning_rate,
             compute_metrics=lambda scored: epoch_metrics(scored.predictions, scored.label_ids),
             callbacks=[
                 EpochOrder(),
