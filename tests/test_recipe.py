@@ -277,3 +277,47 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes, mes
     file.write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(file))
+
+
+def test_a_new_head_learns_ten_times_as_fast_unless_it_is_told_otherwise() -> None:
+    rate = {"learning_rate": 2e-4}
+    arms: dict[str, Any] = {
+        "full": {"init": {"backbone": "bundled"}},
+        "own": {"init": {"backbone": "bundled"}, "training": {"head_learning_rate": 5e-3}},
+        "same": {"init": {"backbone": "bundled"}, "training": {"head_learning_rate": None}},
+        "student": {"init": {"arm": "full", "layers": "odd"}},
+        "lora": {"init": {"backbone": "bundled"}, "tuning": {"method": "lora"}},
+        "scratch": {"init": {"backbone": "bundled", "weights": "random"}},
+    }
+    recipe = parse_recipe({"name": "x", "training": rate, "arms": arms})
+    assert {name: arm.head_learning_rate for name, arm in recipe.arms.items()} == {
+        "full": 2e-3,
+        "own": 5e-3,
+        "same": None,
+        "student": None,
+        "lora": None,
+        "scratch": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ({"teacher": [0, 9]}, "arms.teacher.seeds: [0, 9] must be some of the recipe's seeds"),
+        ({"teacher": [0, 0]}, "each once"),
+        ({"teacher": [0, 1]}, "arms.odd.seeds: [0, 1, 2] includes seeds that 'teacher'"),
+        ({"teacher": []}, "arms.teacher.seeds"),
+    ],
+)
+def test_seeds_of_an_arm_that_do_not_fit_are_refused(
+    seeds: dict[str, list[int]], message: str
+) -> None:
+    arms: dict[str, Any] = {
+        "teacher": {"init": {"backbone": "bundled"}},
+        "odd": {"init": {"arm": "teacher", "layers": "odd"}},
+    }
+    for name, own in seeds.items():
+        arms[name]["seeds"] = own
+    with pytest.raises(RecipeError) as stop:
+        parse_recipe({"name": "x", "seeds": [0, 1, 2], "arms": arms})
+    assert message in str(stop.value)

@@ -197,8 +197,10 @@ def test_what_the_recipe_says_is_kept_and_the_rest_suits_the_size() -> None:
     few, notes = suit_recipe(parse_recipe(values), 500, multi_label=True)
     assert few.task == "multi_label" and few.training.epochs == 10
     assert few.arms["full"].training.epochs == 2
-    assert few.arms["full"].training.learning_rate == 3e-4
-    assert few.arms["lora"].training.learning_rate == 2e-3
+    assert few.arms["full"].training.learning_rate == 1e-4
+    assert few.arms["full"].head_learning_rate == pytest.approx(1e-3)
+    assert few.arms["lora"].training.learning_rate == 1e-3
+    assert few.arms["lora"].head_learning_rate is None
     assert any("500 training texts" in note for note in notes)
     assert suit_recipe(few, 90_000, multi_label=False) == (few, ())
     fixed = values | {"task": "single_label", "training": {"learning_rate": 1e-5}}
@@ -213,10 +215,10 @@ def test_a_recipe_for_goemotions_keeps_the_defaults_of_a_recipe() -> None:
     assert suit_recipe(recipe, 10, multi_label=True) == (recipe, ())
 
 
-def test_more_texts_never_mean_more_epochs_or_a_higher_rate() -> None:
+def test_more_texts_never_mean_more_epochs_or_a_smaller_batch() -> None:
     sizes = [training_for_size(rows) for rows in (20, 200, 1_000, 5_000, 30_000, 400_000)]
     for smaller, larger in itertools.pairwise(sizes):
         assert larger["epochs"] <= smaller["epochs"]
-        assert larger["learning_rate"] <= smaller["learning_rate"]
+        assert larger["learning_rate"] >= smaller["learning_rate"]
         assert larger["batch_size"] >= smaller["batch_size"]
-    assert sizes[-1] == {"epochs": 3, "batch_size": 32, "learning_rate": 1e-4}
+    assert sizes[-1] == {"epochs": 3, "batch_size": 32, "learning_rate": 2e-4}

@@ -24,7 +24,6 @@ from distillora.recipe.sections import (
     Tuning,
 )
 
-
 HEAD_FACTOR = 10
 """How many times the encoder's learning rate a new head gets under full tuning, by default."""
 
