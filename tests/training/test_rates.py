@@ -100,9 +100,7 @@ def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
         data,
         data,
         objective=Objective(),
-        settings=Training(
-            epochs=1, batch_size=8, learning_rate=RATE, head_learning_rate=head, warmup=0.2
-        ),
+        settings=Training(epochs=1, batch_size=8, learning_rate=RATE, warmup=0.2),
         metric="f1_weighted",
         epoch_metrics=partial(epoch_metrics, task="single_label"),
         pad_token_id=0,
@@ -113,6 +111,7 @@ def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
         reporter=Reporter(quiet=True),
         title="tiny",
         plus_ratio=ratio,
+        head_learning_rate=head,
     )
     # linear: 2 steps up, 8 down
     shape = [0.0, 0.5, *((10 - i) / 8 for i in range(2, 10))]
