@@ -141,7 +141,6 @@ def _compare_pairs(arms: Mapping[str, _Measured]) -> tuple[PairEvidence, ...]:
             second=b,
             differences={metric: by_metric[metric][k] for metric in METRICS},
             mcnemar=tested[k],
-            mcnemar_holm=corrected[k],
         )
         for k, (a, b) in enumerate(pairs)
     )
@@ -157,13 +156,13 @@ def _difference(first: _Measured, second: _Measured, metric: int) -> Difference:
     )
     low, high = found.interval()
     p = max(found.p, smallest_p(first.right.shape[1]))
-    return Difference(mean=found.value, low=max(low, -1.0), high=min(high, 1.0), p=p, p_holm=p)
+    return Difference(mean=found.value, low=max(low, -1.0), high=min(high, 1.0), p=p)
 
 
 def _correct(differences: Sequence[Difference]) -> list[Difference]:
     """Correct the p-values of one metric for all pairs of arms."""
     corrected = holm([found.p for found in differences]).tolist()
     return [
-        found.model_copy(update={"p_holm": p})
+        found.model_copy(update={"p": p})
         for found, p in zip(differences, corrected, strict=True)
     ]

@@ -99,8 +99,8 @@ def _beats_cell(evidence: Evidence, row: str, column: str) -> Cell:
     if row == column:
         return Cell(MISSING)
     found = evidence.difference(row, column)
-    beats = found.mean > 0 and found.p_holm < SIGNIFICANT
-    return Cell(formats.points(found.mean), _p(found.p_holm), best=beats)
+    beats = found.mean > 0 and found.p < SIGNIFICANT
+    return Cell(formats.points(found.mean), _p(found.p), best=beats)
 
 
 def pairs_table(evidence: Evidence) -> Table:
@@ -128,12 +128,12 @@ def pairs_table(evidence: Evidence) -> Table:
 
 def _difference_cell(found: Difference) -> Cell:
     low, high = formats.points(found.low), formats.points(found.high)
-    detail = f"{low} to {high},\n{_p(found.p_holm)}"
-    return Cell(formats.points(found.mean), detail, best=found.p_holm < SIGNIFICANT)
+    detail = f"{low} to {high},\n{_p(found.p)}"
+    return Cell(formats.points(found.mean), detail, best=found.p < SIGNIFICANT)
 
 
 def _mcnemar_cell(pair: PairEvidence) -> Cell:
-    return Cell(_p(pair.mcnemar_holm), best=pair.mcnemar_holm < SIGNIFICANT)
+    return Cell(_p(pair.mcnemar), best=pair.mcnemar < SIGNIFICANT)
 
 
 def _p(value: float) -> str:

@@ -50,7 +50,7 @@ def stand(best: ArmSummary, rivals: Sequence[ArmSummary], evidence: Evidence) ->
     differences = {
         arm.name: evidence.difference(best.name, arm.name) for arm in rivals if arm is not best
     }
-    shown = {name for name, found in differences.items() if found.p_holm < SIGNIFICANT}
+    shown = {name for name, found in differences.items() if found.p < SIGNIFICANT}
     return Standing(
         metric=METRIC_NAMES[evidence.headline],
         worse=tuple(name for name in differences if name in shown and differences[name].mean > 0),
