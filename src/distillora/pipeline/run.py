@@ -28,6 +28,7 @@ from distillora.pipeline.bench import Workbench
 from distillora.pipeline.jobs import make_side_by_side
 from distillora.pipeline.judge import judge_arm
 from distillora.pipeline.make import make_arm, read_training
+from distillora.pipeline.measure import fill_in, measure_arms
 from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
 from distillora.pipeline.prepare import (
     PreparedData,
@@ -71,7 +72,7 @@ def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
 
 
 def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Results | None:
-    """Make every arm of the recipe at every seed, judge them all, and write the report.
+    """Make every arm of the recipe at every seed, judge and measure them all, write the report.
 
     What is finished is skipped, what is half-trained goes on. Returns None in the processes
     that only helped to train.
@@ -81,7 +82,7 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
         out: the run's folder.
         reporter: what tells how it goes.
         jobs: how many arms to make at a time, each in a process of its own. They are judged one
-            after the other all the same, so that nothing disturbs the clock.
+            after the other all the same.
 
     Raises:
         RunFolderError: the folder is in use, or holds a run of another recipe.
@@ -109,12 +110,14 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
             return None
         # by seed, each with its arms in their order
         arms = tuple(_judge(bench, *task) for task in sorted(tasks, key=_by_seed(recipe)))
+        measured = measure_arms(bench, arms, environment)
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
             data=record,
             environment=environment,
-            arms=arms,
+            measurement=measured.measurement,
+            arms=fill_in(bench, arms, measured),
             evidence=compare_runs(arms, layout.root, recipe.task),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
