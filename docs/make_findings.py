@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distillora.evaluation.evidence import Difference, Estimate, Evidence
 from distillora.evaluation.results import Results
-from distillora.report.summary import ArmSummary, summarise
+from distillora.report.summary import ArmSummary, latency, summarise
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "findings.md"
@@ -59,12 +59,12 @@ def shares(run: str, reference: str) -> Iterator[list[str]]:
 
 def cost(arm: ArmSummary) -> list[str]:
     """Return layers, parameters, size and latency in words."""
-    first = arm.first
+    first, time = arm.first, arm.known(latency)
     return [
         " ".join(map(str, first.layers)) or "none",
         f"{first.parameters.trainable:,} of {first.parameters.total:,}",
         f"{first.cost.model_bytes / 1e6:.1f} MB",
-        f"{arm.mean(lambda run: run.cost.latency_ms):.1f} ms",
+        "–" if time is None else f"{time:.1f} ms",
     ]
 
 

@@ -90,6 +90,11 @@ class RunLayout:
         return self.root / "data"
 
     @property
+    def measurement(self) -> Path:
+        """How fast each shape of model is, and how that was measured."""
+        return self.root / "measurement.json"
+
+    @property
     def audit(self) -> Path:
         """The audit of the data."""
         return self.root / "audit.json"

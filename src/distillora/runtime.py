@@ -1,4 +1,4 @@
-"""The machine: seed, device, precision, processes, memory, and the record of them all."""
+"""The machine: seed, device, precision, processes, memory, load, and the record of them all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 import platform
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psutil
 import torch
@@ -166,6 +167,83 @@ def watch_memory(interval: float = 0.2) -> Iterator[PeakMemory]:
         sample()
 
 
+class CpuTimes(NamedTuple):
+    """Clocks of one moment, in seconds.
+
+    Attributes:
+        wall: of a monotonic clock.
+        machine: processor time of everything that runs on the machine, all cores together.
+        own: processor time of this process and its children.
+    """
+
+    wall: float
+    machine: float
+    own: float
+
+
+def other_cores(before: CpuTimes, after: CpuTimes) -> float:
+    """Return how many processor cores other processes used between two moments, on average.
+
+    >>> other_cores(CpuTimes(0.0, 100.0, 7.0), CpuTimes(10.0, 125.0, 17.0))
+    1.5
+    """
+    wall = after.wall - before.wall
+    others = (after.machine - before.machine) - (after.own - before.own)
+    # the kernel counts in ticks, so that a process alone may seem to use more than the machine
+    return max(0.0, others / wall) if wall > 0 else 0.0
+
+
+class OtherLoad:
+    """The load that other processes put on the machine: ``cores`` used, on average."""
+
+    def __init__(self) -> None:
+        self.cores = 0.0
+
+
+@contextmanager
+def watch_load() -> Iterator[OtherLoad]:
+    """Measure how many processor cores other processes use while the block runs.
+
+    Children of this process, and the processes that train together with it, are not others.
+    The kernel counts in ticks of 10 ms: blocks of a second and more are measured well.
+    """
+    load, before = OtherLoad(), _read_cpu_times()
+    yield load
+    load.cores = other_cores(before, _read_cpu_times())
+
+
+def _read_cpu_times() -> CpuTimes:
+    machine = psutil.cpu_times()
+    # Linux counts the time of guests as user time, too. What a hypervisor takes away (steal) is
+    # missing here as if another process had used it.
+    kinds = ("user", "nice", "system", "irq", "softirq", "steal")
+    busy = sum(float(getattr(machine, kind, 0.0)) for kind in kinds)
+    return CpuTimes(time.perf_counter(), busy, _tree_seconds(_own_root()))
+
+
+def _own_root() -> psutil.Process:
+    """Return the process whose descendants are this run: itself, or the torchrun above it."""
+    own = psutil.Process()
+    return own.parent() or own if process_count() > 1 else own
+
+
+def _tree_seconds(root: psutil.Process) -> float:
+    """Return the processor time of a process and its descendants, those that ended included."""
+    seconds = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:  # it ended just now: the time is its parent's now
+            continue
+        seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
+def timestamp() -> str:
+    """Return the time in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def describe_environment(precision: str) -> dict[str, Any]:
     """Return the fields of ``evaluation.results.Environment``."""
     commit, dirty = _git_state(Path(__file__).parent)
@@ -182,13 +260,8 @@ def describe_environment(precision: str) -> dict[str, Any]:
         "packages": {name: version for name in _RECORDED_PACKAGES if (version := _version(name))},
         "commit": commit,
         "dirty": dirty,
-        "created": now(),
+        "created": timestamp(),
     }
-
-
-def now() -> str:
-    """Return the time, UTC, to the second, as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _version(package: str) -> str | None:

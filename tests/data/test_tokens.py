@@ -60,6 +60,13 @@ def test_the_first_rows_are_a_split_of_their_own() -> None:
     assert len(tokens.first(100)) == len(TEXTS)
 
 
+def test_chosen_rows_are_a_split_of_their_own_in_the_order_asked_for() -> None:
+    tokenizer = make_tokenizer()
+    texts = [TEXTS[i] for i in (3, 0, 3)]
+    taken = tokenize_texts(TEXTS, tokenizer, 5).take([3, 0, 3])
+    assert equal(taken, tokenize_texts(texts, tokenizer, 5))
+
+
 def test_rows_are_what_the_tokenizer_makes_of_each_text() -> None:
     tokenizer = make_tokenizer()
     tokens = tokenize_texts(TEXTS, tokenizer, max_length=16)

@@ -356,6 +356,7 @@ def test_each_arm_says_what_it_was_made_from_and_by_what(again: tuple[Path, Valu
         assert arm.fingerprint.data == results.data.sha256
         assert arm.environment.created <= arm.environment.ended
         assert arm.environment.threads >= 1
+        assert arm.environment.other_load is not None
     assert odd.fingerprint.parents == {str(Task("teacher", 0)): teacher.weights_sha256}
     assert teacher.fingerprint.backbone is not None and odd.fingerprint.backbone is None
     assert (odd.environment.jobs, even.environment.jobs) == (1, 2)

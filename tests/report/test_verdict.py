@@ -79,7 +79,7 @@ def with_differences(results: Results, **against_even: tuple[float, float]) -> R
     pairs = []
     for pair in results.evidence.pairs:
         mean, p = against_even.get(pair.first, (0.0, 1.0))  # ‘even’ is the second of its pairs
-        found = Difference(mean=-mean, low=-mean - 0.01, high=-mean + 0.01, p=p, p_holm=p)
+        found = Difference(mean=-mean, low=-mean - 0.01, high=-mean + 0.01, p=p)
         differences = {**pair.differences, "f1_weighted": found}
         pairs.append(pair.model_copy(update={"differences": differences}))
     evidence = results.evidence.model_copy(update={"pairs": tuple(pairs)})

@@ -147,6 +147,23 @@ def data(
 
 
 @app.command()
+def measure(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, with its models.")],
+) -> None:
+    """Measure again how fast the models of a run are, and write its report anew.
+
+    Close what else is running first: the result says so if the machine was busy.
+    """
+    _require_training()
+    from distillora.pipeline import measure_again
+    from distillora.progress import Reporter
+    from distillora.report import summary_table
+
+    Console().print(summary_table(measure_again(run, Reporter())))
+    typer.echo(f"Report: {run / 'report.html'} (and report.md, results.json)")
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")],
 ) -> None:

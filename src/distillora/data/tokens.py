@@ -64,6 +64,15 @@ class TokenizedSplit:
         offsets = self.offsets[: rows + 1]
         return TokenizedSplit(self.input_ids[: offsets[-1]], offsets, self.full_lengths[:rows])
 
+    def take(self, rows: Sequence[int]) -> TokenizedSplit:
+        """Return these rows, in this order, as a copy."""
+        chosen = np.asarray(rows, dtype=np.int64)
+        return TokenizedSplit(
+            np.concatenate([self.row(int(i)) for i in chosen]),
+            np.concatenate([[0], np.cumsum(self.lengths[chosen])]),
+            self.full_lengths[chosen],
+        )
+
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens of each row; shape (rows,)."""

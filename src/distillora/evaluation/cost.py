@@ -4,45 +4,73 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, NamedTuple
 
 _WARM_UP = 5
 
-Inputs = TypeVar("Inputs")
 
+@dataclass(frozen=True)
+class Trial:
+    """A model to time, and what it is timed on.
 
-def time_prediction(
-    predict: Callable[[Inputs], npt.NDArray[np.float32]], inputs: Inputs
-) -> tuple[npt.NDArray[np.float32], float]:
-    """Return the logits of all rows, shape (rows, labels), and texts per second."""
-    start = time.perf_counter()
-    logits = predict(inputs)
-    return logits, len(logits) / (time.perf_counter() - start)
-
-
-def measure_latency(
-    predict: Callable[[Inputs], object],
-    take: Callable[[int], Inputs],
-    rows: int,
-    texts: int = 100,
-) -> float:
-    """Return the median time in milliseconds from the input of one text to its logits.
-
-    The texts are spread evenly over the rows, each scored alone. ``take`` prepares a row and is
-    not timed.
+    Attributes:
+        predict: turns inputs into logits.
+        single: inputs of one text each.
+        batch: the input of many texts at once.
+        texts: how many texts ``batch`` holds.
     """
-    seconds = []
-    for row in np.linspace(0, rows - 1, texts + _WARM_UP).round().astype(int):
-        one_text = take(int(row))
-        start = time.perf_counter()
-        predict(one_text)
-        seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds[_WARM_UP:])
+
+    predict: Callable[[Any], object]
+    single: Sequence[Any]
+    batch: Any
+    texts: int
+
+
+class Speed(NamedTuple):
+    """Median milliseconds for one text, and median texts per second over many."""
+
+    latency_ms: float
+    throughput: float
+
+
+def measure_rounds(
+    trials: Mapping[str, Trial], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Speed]:
+    """Time every model once in each round, in turns, and return its medians.
+
+    What slows the machine down for a while then slows all models down, and not the one whose turn
+    it was. In each round the first texts are scored once more beforehand, untimed.
+
+    Args:
+        trials: the models, by what they are called.
+        rounds: how many; at least one.
+        clock: returns seconds.
+
+    Returns:
+        Latency as the median over the single texts of all rounds, throughput as the median over
+        the rounds.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in trials}
+    rates: dict[str, list[float]] = {name: [] for name in trials}
+    for _ in range(rounds):
+        for name, trial in trials.items():
+            for text in trial.single[:_WARM_UP]:
+                trial.predict(text)
+            seconds[name] += [_time(trial, text, clock) for text in trial.single]
+            rates[name].append(trial.texts / _time(trial, trial.batch, clock))
+    return {
+        name: Speed(1000 * statistics.median(seconds[name]), statistics.median(rates[name]))
+        for name in trials
+    }
+
+
+def _time(trial: Trial, inputs: Any, clock: Callable[[], float]) -> float:
+    start = clock()
+    trial.predict(inputs)
+    return clock() - start
 
 
 def weights_bytes(folder: Path) -> int:

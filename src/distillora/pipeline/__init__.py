@@ -1,5 +1,6 @@
-"""The main job, stage by stage: prepare, plan, make, judge, report."""
+"""The main job, stage by stage: prepare, plan, make, judge, measure, report."""
 
+from distillora.pipeline.measure import measure_again
 from distillora.pipeline.run import audit_source, compare, show_plan
 
-__all__ = ["audit_source", "compare", "show_plan"]
+__all__ = ["audit_source", "compare", "measure_again", "show_plan"]

@@ -1,12 +1,10 @@
-"""The third stage: what a trained arm is worth, on validation and test, and what it costs.
+"""The third stage: what a trained arm is worth, on validation and test.
 
 This is the only stage that looks at test labels. Nothing is chosen here by them, except the
 thresholds of the ladder's last rung, which say how much there is to win and are not kept.
 """
 
 from __future__ import annotations
-
-import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 from distillora.artifacts import write_atomic, write_file_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.calibration import calibration_error, fit_temperature
-from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
+from distillora.evaluation.cost import weights_bytes
 from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.evaluation.results import (
@@ -59,7 +57,7 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
             "run the same command again."
         )
     layers = training.layers or ()
-    logits, cost = _score(bench, plan, scorer, training)
+    logits = _score(bench, scorer)
     temperature = fit_temperature(
         logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
     )
@@ -85,7 +83,7 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
         temperature=temperature,
         thresholds=None if thresholds is None else tuple(thresholds.tolist()),
         ladder=_climb(bench, logits, temperature, thresholds),
-        cost=cost,
+        cost=_cost(bench, plan, scorer, training),
         history=training.history,
         confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
@@ -97,31 +95,26 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
     return result
 
 
-def _score(
-    bench: Workbench, plan: ArmPlan, scorer: Scorer, training: TrainingRecord
-) -> tuple[Logits, Cost]:
-    """Return the logits of both splits, and the cost; throughput is measured on test."""
-    rows = {split: len(bench.data.corpus.splits[split]) for split in EVALUATED}
+def _score(bench: Workbench, scorer: Scorer) -> Logits:
     logits: Logits = {}
-    throughput = 0.0
     for split in EVALUATED:
-        bench.reporter.say(f"  scoring {split}: {rows[split]:,} texts")
-        logits[split], throughput = time_prediction(scorer, scorer.inputs(split))
+        rows = len(bench.data.corpus.splits[split])
+        bench.reporter.say(f"  scoring {split}: {rows:,} texts")
+        logits[split] = scorer(scorer.inputs(split))
+    return logits
+
+
+def _cost(bench: Workbench, plan: ArmPlan, scorer: Scorer, training: TrainingRecord) -> Cost:
+    """Return what the arm cost to make and to keep; how fast it is, is measured once for all."""
     folder = bench.folder(plan.name)
-    cost = Cost(
+    return Cost(
         model_bytes=scorer.model_bytes,
         adapter_bytes=weights_bytes(folder.adapter) if folder.adapter.is_dir() else None,
         training_seconds=training.seconds,
         teacher_seconds=training.teacher_seconds,
         examples_per_second=training.examples_per_second,
         peak_memory_bytes=training.peak_memory_bytes,
-        latency_ms=measure_latency(
-            scorer, functools.partial(scorer.one_input, "test"), rows["test"]
-        ),
-        throughput=throughput,
-        device=scorer.device,
     )
-    return logits, cost
 
 
 def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:

@@ -27,10 +27,11 @@ from distillora.pipeline.teaching import OutputsBySource, make_objective, traini
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
     is_main_process,
-    now,
     resolve_precision,
     set_seed,
+    timestamp,
     wait_for_everyone,
+    watch_load,
 )
 from distillora.training.batches import Examples
 from distillora.training.trainer import Trained, train
@@ -53,11 +54,12 @@ def make_arm(bench: Workbench, name: str) -> None:
         if is_main_process():
             _note_beginning(bench, Task(name, bench.seed), folder)
         set_seed(bench.seed)
-        measured, weights = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
+        with watch_load() as others:
+            made = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
         if is_main_process():
-            record = TrainingRecord(
-                **measured, weights_sha256=weights, environment=_environment(bench, plan, folder)
-            )
+            measured, weights = made
+            environment = _environment(bench, plan, folder, round(others.cores, 2))
+            record = TrainingRecord(**measured, weights_sha256=weights, environment=environment)
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
@@ -78,17 +80,22 @@ def _note_beginning(bench: Workbench, task: Task, folder: ArmLayout) -> None:
             )
         return
     shutil.rmtree(folder.root, ignore_errors=True)  # what nothing vouches for
-    begun = BeginningRecord(fingerprint=fingerprint, created=now(), commit=bench.environment.commit)
+    begun = BeginningRecord(
+        fingerprint=fingerprint, created=timestamp(), commit=bench.environment.commit
+    )
     write_atomic(folder.fingerprint, begun.model_dump_json(indent=1))
 
 
-def _environment(bench: Workbench, plan: ArmPlan, folder: ArmLayout) -> ArmEnvironment:
+def _environment(
+    bench: Workbench, plan: ArmPlan, folder: ArmLayout, other_load: float
+) -> ArmEnvironment:
     begun, here = BeginningRecord.read(folder), bench.environment.model_dump()
     precision = "fp32" if plan.arm.init.baseline else resolve_precision(plan.arm.training.precision)
     return ArmEnvironment(
         **here | {"created": begun.created, "precision": precision},
         threads=torch.get_num_threads(),
-        ended=now(),
+        ended=timestamp(),
+        other_load=other_load,
         begun_at_commit=None if begun.commit == here["commit"] else begun.commit,
     )
 

@@ -36,6 +36,7 @@ from distillora.pipeline.changes import (
 from distillora.pipeline.jobs import make_side_by_side
 from distillora.pipeline.judge import judge_arm
 from distillora.pipeline.make import make_arm
+from distillora.pipeline.measure import fill_in, measure_arms
 from distillora.pipeline.plan import plan_arms, plan_table
 from distillora.pipeline.prepare import (
     audit_data,
@@ -86,7 +87,7 @@ def compare(
     *,
     retrain_changed: bool = False,
 ) -> Results | None:
-    """Make every arm of the recipe at every seed, judge them all, and write the report.
+    """Make every arm of the recipe at every seed, judge and measure them all, write the report.
 
     What is finished is skipped, what is half-trained goes on, as long as it was made from what the
     recipe and the data ask for now. Returns None in the processes that only helped to train.
@@ -96,7 +97,7 @@ def compare(
         out: the run's folder.
         reporter: what tells how it goes.
         jobs: how many arms to make at a time, each in a process of its own. They are judged one
-            after the other all the same, so that nothing disturbs the clock.
+            after the other all the same.
         retrain_changed: train the arms again that were made from something else.
 
     Raises:
@@ -123,12 +124,14 @@ def compare(
             return None
         # by seed, each with its arms in their order
         arms = tuple(_judge(bench, task) for task in sorted(tasks, key=_by_seed(recipe)))
+        measured = measure_arms(bench, arms, bench.environment)
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
             data=record,
             environment=bench.environment,
-            arms=arms,
+            measurement=measured.measurement,
+            arms=fill_in(bench, arms, measured),
             evidence=compare_runs(arms, layout.root, recipe.task),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))

@@ -1,4 +1,4 @@
-"""What the judging stage scores with: a finished arm as it is on disk, of whichever kind.
+"""What arms are scored and timed with: a finished arm as it is on disk, of whichever kind.
 
 An encoder is given tokens, which are made once and kept; the TF-IDF baseline is given texts.
 """
@@ -38,8 +38,8 @@ class Scorer(Protocol):
     def inputs(self, split: str) -> Any:
         """Return all rows of a split, ready to be scored."""
 
-    def one_input(self, split: str, row: int) -> Any:
-        """Return a single row of a split, ready to be scored."""
+    def take(self, split: str, rows: Sequence[int]) -> Any:
+        """Return some rows of a split, ready to be scored."""
 
     def __call__(self, inputs: Any) -> Logits:
         """Return logits of shape (rows, labels)."""
@@ -67,9 +67,8 @@ class _TokenScorer:
     def inputs(self, split: str) -> TokenizedSplit:
         return self._data.tokens(self._tokenizer, split)
 
-    def one_input(self, split: str, row: int) -> TokenizedSplit:
-        ids = self.inputs(split).row(row)
-        return TokenizedSplit(ids, np.array([0, len(ids)]), np.array([len(ids)]))
+    def take(self, split: str, rows: Sequence[int]) -> TokenizedSplit:
+        return self.inputs(split).take(rows)
 
     def __call__(self, inputs: TokenizedSplit) -> Logits:
         pad = self._data.tokenizer(self._tokenizer).pad_token_id
@@ -90,8 +89,9 @@ class _TextScorer:
     def inputs(self, split: str) -> Sequence[str]:
         return self._corpus.splits[split].texts
 
-    def one_input(self, split: str, row: int) -> Sequence[str]:
-        return self.inputs(split)[row : row + 1]
+    def take(self, split: str, rows: Sequence[int]) -> Sequence[str]:
+        texts = self.inputs(split)
+        return [texts[row] for row in rows]
 
     def __call__(self, inputs: Sequence[str]) -> Logits:
         return self._model.predict_logits(inputs)

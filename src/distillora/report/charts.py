@@ -13,9 +13,8 @@ import numpy.typing as npt
 from distillora.evaluation.results import AuditRecord, Task
 from distillora.report import formats
 from distillora.report.blocks import Figure
-from distillora.report.summary import ArmSummary, f1_on_test, labels_on_test
+from distillora.report.summary import ArmSummary, labels_on_test
 from distillora.report.theme import arm_scales, colour, draw
-from distillora.report.tradeoff import tradeoff_panels
 
 MOST_LABELS = 40
 _ROW = 22  # pixels: a line of text with air
@@ -99,30 +98,6 @@ def _epoch_axis(rows: list[dict[str, Any]]) -> alt.Axis:
     last = max(row["epoch"] for row in rows)
     ticks = list(range(1, last + 1, math.ceil(last / 6)))
     return alt.Axis(values=ticks, format="d", grid=False)
-
-
-def tradeoff_figure(arms: Sequence[ArmSummary], task: Task) -> Figure:
-    """Draw weighted F1 on test against latency, size and training time."""
-    points = "; ".join(
-        f"{arm.name}: {formats.ratio(arm.mean(f1_on_test))} at "
-        f"{formats.short(arm.mean(lambda run: run.cost.latency_ms))} ms, "
-        f"{formats.size(arm.mean(lambda run: run.cost.model_bytes))}, "
-        f"{formats.clock(arm.mean(lambda run: run.cost.training_seconds))} of training"
-        for arm in arms
-    )
-    tuned = " at tuned thresholds" if task == "multi_label" and _tuned(arms) else ""
-    return Figure(
-        "quality-and-cost",
-        "Quality against cost",
-        f"Scatter charts of weighted F1{tuned} against cost. {points}.",
-        draw(tradeoff_panels(arms)),
-        f"Weighted F1 on test{tuned}. Up is better, left is cheaper. "
-        "Training time is the arm’s own, without its teacher’s.",
-    )
-
-
-def _tuned(arms: Sequence[ArmSummary]) -> bool:
-    return any(run.metrics.test.tuned for arm in arms for run in arm.runs)
 
 
 def label_figure(arms: Sequence[ArmSummary]) -> Figure:

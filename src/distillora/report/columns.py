@@ -9,7 +9,15 @@ from typing import Literal, Protocol
 from distillora.evaluation.results import ArmResult, Ladder, Rung, TunedMetrics
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Cell
-from distillora.report.summary import ArmSummary, MaybeReader, Spread
+from distillora.report.summary import (
+    ArmSummary,
+    MaybeReader,
+    Spread,
+    latency,
+    model_bytes,
+    training_seconds,
+)
+from distillora.report.timing import mark
 
 Better = Literal["higher", "lower", "neither"]
 _ARROWS = {"higher": "\N{NO-BREAK SPACE}↑", "lower": "\N{NO-BREAK SPACE}↓", "neither": ""}
@@ -40,12 +48,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of what was measured: the mean over the seeds, with its standard deviation."""
+    """A column of what was measured: the mean over the seeds, with its standard deviation.
+
+    ``compares`` says whether an arm's figure may be compared with those of others; one that may
+    not is marked as such, and is never the best.
+    """
 
     title: str
     read: MaybeReader
     better: Better
     show: Callable[[float], str] = formats.ratio
+    compares: Callable[[ArmSummary], bool] = lambda arm: True
 
     @property
     def heading(self) -> str:
@@ -54,24 +67,24 @@ class Measure:
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
         """Return one cell an arm; equal as shown is equally good, all equal is no mark."""
-        spreads = [arm.spread(self.read) for arm in arms]
-        shown = [MISSING if s is None else self.show(s.mean) for s in spreads]
-        means = [s.mean for s in spreads if s is not None]
-        best = self._best(means)
-        if len(set(shown)) == 1 or len(means) < 2:
-            best = None
-        return [
-            Cell(text, self._deviation(s), best=text == best)
-            for text, s in zip(shown, spreads, strict=True)
-        ]
+        best = self._best([arm for arm in arms if self.compares(arm)])
+        return [self._cell(arm, best) for arm in arms]
 
-    def _best(self, means: list[float]) -> str | None:
-        if self.better == "neither" or not means:
+    def _best(self, arms: Sequence[ArmSummary]) -> str | None:
+        means = [mean for arm in arms if (mean := arm.known(self.read)) is not None]
+        if self.better == "neither" or len({self.show(mean) for mean in means}) < 2:
             return None
         return self.show(max(means) if self.better == "higher" else min(means))
 
-    def _deviation(self, spread: Spread | None) -> str:
-        return f"± {self.show(spread.deviation)}" if spread and spread.deviation else ""
+    def _cell(self, arm: ArmSummary, best: str | None) -> Cell:
+        spread = arm.spread(self.read)
+        if spread is None:
+            return Cell()
+        text, compares = self.show(spread.mean), self.compares(arm)
+        return Cell(mark(text, compares), self._deviation(spread), compares and text == best)
+
+    def _deviation(self, spread: Spread) -> str:
+        return f"± {self.show(spread.deviation)}" if spread.deviation else ""
 
 
 def trainable_share(trainable: int, total: int) -> str:
@@ -113,12 +126,25 @@ _TRAINABLE = Fact(
     "Trainable parameters",
     lambda run: trainable_share(run.parameters.trainable, run.parameters.total),
 )
-# an arm that was taken as it is was not trained in no time: it has no training time
 _TIME = Measure(
-    "Training time", lambda run: run.cost.training_seconds or None, "lower", formats.clock
+    "Training time", training_seconds, "lower", formats.clock, lambda arm: arm.comparable_time
 )
-_SIZE = Measure("Model on disk", lambda run: run.cost.model_bytes, "lower", formats.size)
-_LATENCY = Measure("One text (ms)", lambda run: run.cost.latency_ms, "lower", formats.short)
+_TEACHERS_TIME = Measure(
+    "Teacher’s time",
+    lambda run: run.cost.teacher_seconds,
+    "neither",
+    formats.clock,
+    lambda arm: arm.comparable_before,
+)
+_TRAINED = Measure(
+    "Trained texts/s",
+    lambda run: run.cost.examples_per_second,
+    "higher",
+    formats.short,
+    lambda arm: arm.comparable_time,
+)
+_SIZE = Measure("Model on disk", model_bytes, "lower", formats.size)
+_LATENCY = Measure("One text (ms)", latency, "lower", formats.short)
 
 _TERMINAL_COST = (
     replace(_SIZE, title="Model"),
@@ -165,8 +191,8 @@ COST: tuple[Column, ...] = (
     _SIZE,
     Measure("Adapter on disk", lambda run: run.cost.adapter_bytes, "neither", formats.size),
     _TIME,
-    Measure("Teacher’s time", lambda run: run.cost.teacher_seconds, "neither", formats.clock),
-    Measure("Trained texts/s", lambda run: run.cost.examples_per_second, "higher", formats.short),
+    _TEACHERS_TIME,
+    _TRAINED,
     Measure("Peak memory", lambda run: run.cost.peak_memory_bytes, "lower", formats.size),
     _LATENCY,
     Measure("Texts/s", lambda run: run.cost.throughput, "higher", formats.short),
@@ -175,7 +201,7 @@ ORIGIN: tuple[Column, ...] = (
     Fact("Starts from", lambda run: run.init),
     Fact("Trained", lambda run: run.tuning),
     Fact("Learns from", lambda run: run.objective),
-    Fact("Ships as", lambda run: run.architecture),
+    Fact("Ships as", lambda run: run.cost.shape or run.architecture),
     Measure(
         "Best epoch", lambda run: run.best_epoch or None, "neither", lambda epoch: f"{epoch:.3g}"
     ),

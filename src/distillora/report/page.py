@@ -20,6 +20,8 @@ from distillora.report.provenance import audit_blocks, origin_blocks
 from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
 from distillora.report.searches import search_table
 from distillora.report.summary import summarise
+from distillora.report.timing import describe_measurement
+from distillora.report.tradeoff import tradeoff_figure
 from distillora.report.verdict import Verdict, judge
 
 
@@ -96,7 +98,7 @@ def _sections(
     sections = [
         _section("Quality", *tables.quality_tables(results)),
         _section("Evidence", *evidence_blocks(results.evidence)),
-        _section("Cost", tables.cost_table(results), charts.tradeoff_figure(arms, data.task)),
+        _section("Cost", *_cost_blocks(results)),
         _section("Training", charts.loss_figure(arms), search_table(results)),
         _section("Labels", charts.label_figure(arms), tables.label_table(results)),
         _section("Confusions", charts.confusion_figure(verdict.best, data.labels, data.task)),
@@ -107,6 +109,15 @@ def _sections(
         sections.append(_section("Published figures", Text(PROTOCOL), table))
     sections.append(_section("Origin", *origin_blocks(results)))
     return tuple(section for section in sections if section.blocks)
+
+
+def _cost_blocks(results: Results) -> list[Block]:
+    measured = describe_measurement(results)
+    return [
+        *([Text(measured)] if measured else []),
+        tables.cost_table(results),
+        tradeoff_figure(results),
+    ]
 
 
 def _section(title: str, *blocks: Block | None) -> Section:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distillora.evaluation.results import (
@@ -13,6 +13,7 @@ from distillora.evaluation.results import (
     SplitMetrics,
     TunedMetrics,
 )
+from distillora.report.timing import comparable_time, share_speed
 
 Reader = Callable[[ArmResult], float]
 MaybeReader = Callable[[ArmResult], float | None]
@@ -28,10 +29,19 @@ class Spread:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """One arm and its runs, one a seed."""
+    """One arm and its runs, one a seed.
+
+    Attributes:
+        name, runs: which arm, and what was measured of it at each seed.
+        comparable_time: whether it was trained with the machine to itself, so that the time
+            compares with that of others.
+        comparable_before: the same of all arms that it starts from or learns from.
+    """
 
     name: str
     runs: tuple[ArmResult, ...]
+    comparable_time: bool = True
+    comparable_before: bool = True
 
     @property
     def first(self) -> ArmResult:
@@ -47,17 +57,45 @@ class ArmSummary:
             statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
         )
 
+    def known(self, read: MaybeReader) -> float | None:
+        """Return the mean of a figure; None when a run has no such figure."""
+        spread = self.spread(read)
+        return None if spread is None else spread.mean
+
     def mean(self, read: Reader) -> float:
         """Return the mean of a figure that every run has."""
         return statistics.fmean(read(run) for run in self.runs)
 
 
 def summarise(results: Results) -> tuple[ArmSummary, ...]:
-    """Group the runs by arm, in the recipe's order."""
+    """Group the runs by arm, in the recipe's order; arms of one shape are equally fast."""
     runs: dict[str, list[ArmResult]] = {name: [] for name in results.recipe.get("arms", {})}
-    for run in results.arms:
+    for run in share_speed(results):
         runs.setdefault(run.name, []).append(run)
-    return tuple(ArmSummary(name, tuple(own)) for name, own in runs.items() if own)
+    alone = {name: all(comparable_time(run, results) for run in own) for name, own in runs.items()}
+    return tuple(
+        ArmSummary(
+            name,
+            tuple(own),
+            comparable_time=alone[name],
+            comparable_before=all(alone.get(other, True) for other in _before(name, runs, results)),
+        )
+        for name, own in runs.items()
+        if own
+    )
+
+
+def _before(name: str, runs: Mapping[str, Sequence[ArmResult]], results: Results) -> set[str]:
+    """Return all arms that must be made before this one: those it starts from or learns from."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        start = results.recipe.get("arms", {}).get(current, {}).get("init", {}).get("arm")
+        needs = {start, *(t for run in runs.get(current, ()) for t in run.teachers)} - {None}
+        waiting += needs - found
+        found |= needs
+    return found
 
 
 def operating_point(split: SplitMetrics) -> SplitMetrics | TunedMetrics:
@@ -91,9 +129,14 @@ def labels_on_test(run: ArmResult) -> tuple[LabelMetrics, ...]:
     return operating_point(run.metrics.test).per_label
 
 
-def latency(run: ArmResult) -> float:
-    """Return the time for one text, in milliseconds."""
+def latency(run: ArmResult) -> float | None:
+    """Return the time for one text, in milliseconds; None where it was not measured."""
     return run.cost.latency_ms
+
+
+def training_seconds(run: ArmResult) -> float | None:
+    """Return the wall time of training; None for an arm that was taken as it is."""
+    return run.cost.training_seconds or None
 
 
 def model_bytes(run: ArmResult) -> float:

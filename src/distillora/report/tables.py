@@ -14,6 +14,7 @@ from distillora.report.blocks import Cell, Table
 from distillora.report.columns import Column, Measure
 from distillora.report.published import PublishedRow
 from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
+from distillora.report.timing import DAGGER, explain_marks
 
 RARE = 30
 """Test rows below which the F1 of a label says little: two rows move it by several points."""
@@ -50,13 +51,14 @@ def quality_tables(results: Results) -> list[Table]:
 def cost_table(results: Results) -> Table:
     """Return what each arm costs to make, to keep and to run."""
     arms = summarise(results)
-    devices = formats.name_list(sorted({run.cost.device for run in results.arms}))
+    known = {run.cost.device for run in results.arms if run.cost.device is not None}
+    devices = formats.name_list(sorted(known))
     note = (
         f"{HOW_TO_READ} Training time is the arm’s own. The teacher’s time, its training and its "
         "outputs over the training texts, stands apart, for it is spent once and serves every "
         "arm that learns from it. One text: median time from tokens to logits, batch of one"
         f"{_FROM_TEXT if any(not run.is_encoder for run in results.arms) else ''}. "
-        f"Texts/s: the test split in batches. Both measured on {devices}."
+        f"Texts/s: the test split in batches.{f' Both measured on {devices}.' if devices else ''}"
     )
     caption = f"Cost of making, keeping and running{_over_seeds(arms)}"
     return _arm_table(caption, arms, columns.COST, note)
@@ -100,7 +102,8 @@ def published_table(results: Results, published: Sequence[PublishedRow]) -> Tabl
     for arm in arms.values():
         rows += _our_cells(arm)
     header = ("Arm", "Source", *(c.heading for c in columns.ALSO_PUBLISHED))
-    return Table("Published figures of the original study beside this run", header, tuple(rows))
+    caption = "Published figures of the original study beside this run"
+    return Table(caption, header, tuple(rows), _explain_marks("", rows))
 
 
 def _published_cells(row: PublishedRow) -> tuple[Cell, ...]:
@@ -125,9 +128,10 @@ def summary_table(results: Results) -> rich.table.Table:
     multi_label = results.recipe.get("task") == "multi_label"
     wanted = columns.TERMINAL_TUNED if multi_label else columns.TERMINAL
     title = "Test split" + (" at tuned thresholds" if multi_label else "")
+    rows = _arm_table("", arms, wanted).rows
     shown = rich.table.Table(
         title=title + (f", means over {seeds} seeds" if seeds > 1 else ""),
-        caption="★ best of the column",
+        caption=_caption(results, rows),
         box=rich.box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
@@ -136,9 +140,19 @@ def summary_table(results: Results) -> rich.table.Table:
     for column in wanted:
         heading = column.title.replace(" ", "\n")
         shown.add_column(heading, justify="right", no_wrap=True)
-    for row in _arm_table("", arms, wanted).rows:
+    for row in rows:
         shown.add_row(*map(_rich_text, row))
     return shown
+
+
+def _caption(results: Results, rows: Sequence[Sequence[Cell]]) -> str:
+    """Say what the signs of the terminal's table mean, in few words."""
+    parts = ["★ best of the column"]
+    if _explain_marks("", rows):
+        parts.append(f"{DAGGER} not comparable: trained beside other work")
+    if results.measurement is not None and results.measurement.busy:
+        parts.append("ms/text measured on a busy machine")
+    return "; ".join(parts)
 
 
 def _rich_text(cell: Cell) -> rich.text.Text:
@@ -153,8 +167,13 @@ def _arm_table(
     words: bool = False,
 ) -> Table:
     names = [Cell(arm.name) for arm in arms]
-    rows = zip(names, *(column.cells(arms) for column in shown), strict=True)
-    return Table(caption, ("Arm", *(column.heading for column in shown)), tuple(rows), note, words)
+    rows = tuple(zip(names, *(column.cells(arms) for column in shown), strict=True))
+    header = ("Arm", *(column.heading for column in shown))
+    return Table(caption, header, rows, _explain_marks(note, rows), words)
+
+
+def _explain_marks(note: str, rows: Sequence[Sequence[Cell]]) -> str:
+    return explain_marks(note, [cell.text for row in rows for cell in row[1:]])
 
 
 def _over_seeds(arms: Sequence[ArmSummary]) -> str:

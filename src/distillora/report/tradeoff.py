@@ -2,34 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import altair as alt
 
-from distillora.report.summary import ArmSummary, Reader, f1_on_test, latency, model_bytes
-from distillora.report.theme import arm_scales
+from distillora.evaluation.results import Results
+from distillora.report import formats
+from distillora.report.blocks import Figure
+from distillora.report.summary import (
+    ArmSummary,
+    MaybeReader,
+    f1_on_test,
+    latency,
+    model_bytes,
+    summarise,
+    training_seconds,
+)
+from distillora.report.theme import arm_scales, draw
+from distillora.report.timing import explain_marks, mark, speed_caveat
 
 _WIDTH, _HEIGHT = 225, 250
 _LINE = 15  # pixels from one label to the next
 
-_COSTS: tuple[tuple[str, Reader], ...] = (
-    ("Latency of one text (ms)", latency),
-    ("Model on disk (MB)", lambda run: model_bytes(run) / 1e6),
-    ("Training time (minutes)", lambda run: run.cost.training_seconds / 60),
+
+@dataclass(frozen=True)
+class _Cost:
+    """One panel's cost: its title, how to read it, in which unit, and whose figures compare."""
+
+    title: str
+    read: MaybeReader
+    unit: float = 1.0
+    compares: Callable[[ArmSummary], bool] = lambda arm: True
+
+
+_TIME = _Cost("Training time (minutes)", training_seconds, 60, lambda arm: arm.comparable_time)
+_COSTS = (
+    _Cost("Latency of one text (ms)", latency),
+    _Cost("Model on disk (MB)", model_bytes, 1e6),
+    _TIME,
 )
 
 
-def tradeoff_panels(arms: Sequence[ArmSummary]) -> alt.Chart:
-    """Draw weighted F1 on test against each cost, a panel each, with the arms' names as labels."""
+def tradeoff_figure(results: Results) -> Figure:
+    """Draw weighted F1 on test against latency, size and training time.
+
+    An arm without a figure is left out of its panel.
+    """
+    arms = summarise(results)
+    tuned = any(run.metrics.test.tuned for run in results.arms)
+    metric = f"weighted F1{' at tuned thresholds' if tuned else ''}"
+    notes = (
+        f"{metric[0].upper()}{metric[1:]} on test. Up is better, left is cheaper.",
+        "Training time is the arm’s own, without its teacher’s.",
+        speed_caveat(results),
+    )
+    return Figure(
+        "quality-and-cost",
+        "Quality against cost",
+        f"Scatter charts of {metric} against cost. {'; '.join(map(_tell, arms))}.",
+        draw(_panels(arms)),
+        explain_marks(
+            " ".join(filter(None, notes)), [row["label"] for row in _points(arms, _TIME)]
+        ),
+    )
+
+
+def _tell(arm: ArmSummary) -> str:
+    """Write an arm's quality and its costs, as far as they are known."""
+    time, seconds = arm.known(latency), arm.known(training_seconds)
+    costs = [
+        "" if time is None else f"{formats.short(time)} ms",
+        formats.size(arm.mean(model_bytes)),
+        "" if seconds is None else f"{formats.clock(seconds)} of training",
+    ]
+    if seconds is not None and not arm.comparable_time:
+        costs[-1] += " (not comparable)"
+    return f"{arm.name}: {formats.ratio(arm.mean(f1_on_test))} at {', '.join(filter(None, costs))}"
+
+
+def _points(arms: Sequence[ArmSummary], cost: _Cost) -> list[dict[str, Any]]:
+    return [
+        {
+            "arm": arm.name,
+            "label": mark(arm.name, cost.compares(arm)),
+            "cost": known / cost.unit,
+            "f1": arm.mean(f1_on_test),
+        }
+        for arm in arms
+        if (known := arm.known(cost.read)) is not None
+    ]
+
+
+def _panels(arms: Sequence[ArmSummary]) -> alt.Chart:
+    """Return a panel for each cost that any arm has, with the arms' names as labels."""
     quality = [arm.mean(f1_on_test) for arm in arms]
     room = max((max(quality) - min(quality)) * 0.25, 0.01)
     domain = (min(quality) - room, max(quality) + room)
-    panels = [
-        _panel(arms, title, read, domain, first=number == 0)
-        for number, (title, read) in enumerate(_COSTS)
-    ]
+    known = [cost for cost in _COSTS if any(arm.known(cost.read) is not None for arm in arms)]
+    panels = [_panel(arms, cost, domain, first=cost is known[0]) for cost in known]
     return alt.hconcat(*panels, spacing=26)
 
 
@@ -47,13 +120,13 @@ def spread_apart(positions: Sequence[float], gap: float) -> list[float]:
 
 
 def _panel(
-    arms: Sequence[ArmSummary], title: str, read: Reader, domain: tuple[float, float], first: bool
+    arms: Sequence[ArmSummary], cost: _Cost, domain: tuple[float, float], first: bool
 ) -> alt.Chart:
-    names = [arm.name for arm in arms]
-    rows = _rows(arms, read, domain)
+    rows = _rows(arms, cost, domain)
     most = max(row["cost"] for row in rows) or 1
-    colours, shapes = arm_scales(names)
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(domain=[0, most * 1.12], nice=False),
+    # scales of all arms: one that is missing here leaves the colours of the others as they are
+    colours, shapes = arm_scales([arm.name for arm in arms])
+    x = alt.X("cost:Q", title=cost.title, scale=alt.Scale(domain=[0, most * 1.12], nice=False),
               axis=alt.Axis(tickCount=4))  # fmt: skip
     scale = alt.Scale(domain=list(domain), nice=False)
     axis = alt.Axis(tickCount=6, format=".3f", labels=first, ticks=first)
@@ -72,25 +145,24 @@ def _labels(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
     y = alt.Y("label_f1:Q", scale=scale)
     return [
         base.mark_text(align=align, dx=dx, fontSize=12, fontWeight=600)
-        .encode(y=y, text="arm:N")
+        .encode(y=y, text="label:N")
         .transform_filter(f"datum.left == {str(left).lower()}")
         for left, align, dx in ((True, "left", 10), (False, "right", -10))
     ]
 
 
 def _rows(
-    arms: Sequence[ArmSummary], read: Reader, domain: tuple[float, float]
+    arms: Sequence[ArmSummary], cost: _Cost, domain: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    costs = [arm.mean(read) for arm in arms]
-    quality = [arm.mean(f1_on_test) for arm in arms]
+    found = _points(arms, cost)
     gap = _LINE * (domain[1] - domain[0]) / _HEIGHT
-    middle = max(costs) * 0.56
+    middle = max(row["cost"] for row in found) * 0.56
     rows = []
     for left in (True, False):
-        own = [i for i, cost in enumerate(costs) if (cost <= middle) is left]
-        heights = spread_apart([quality[i] for i in own], gap)
+        own = [row for row in found if (row["cost"] <= middle) is left]
+        heights = spread_apart([row["f1"] for row in own], gap)
         rows += [
-            {"arm": arms[i].name, "cost": costs[i], "f1": quality[i], "label_f1": h, "left": left}
-            for i, h in zip(own, heights, strict=True)
+            {**row, "label_f1": height, "left": left}
+            for row, height in zip(own, heights, strict=True)
         ]
     return rows

@@ -11,7 +11,6 @@ from distillora.report.blocks import Card
 from distillora.report.standing import Standing, stand, tell_standing
 from distillora.report.summary import (
     ArmSummary,
-    Reader,
     accuracy_on_test,
     chosen_by,
     f1_on_test,
@@ -20,8 +19,9 @@ from distillora.report.summary import (
     operating_point,
     summarise,
 )
+from distillora.report.timing import speed_caveat
 
-# two timings of the same model differ by a few per cent from one run to the next
+# two timings of one model differ by a few per cent from one session to the next
 SAME_COST = 1.05
 
 
@@ -40,7 +40,8 @@ def judge(results: Results) -> Verdict:
 
     The best arm is chosen by its validation figure (weighted F1; multi-label: average
     precision) and then described by its test figures. The cheapest is the one with the lowest
-    latency; within 5 % of that the smaller model, and of equal models the better one. A teacher
+    latency, where that was measured; within 5 % of that the smaller model, and of models of one
+    shape, which are equally fast, the better one. A teacher
     that is larger than every other arm does not compete, for the question is which small model to
     ship; neither does a baseline, which is there to be beaten.
     """
@@ -53,6 +54,7 @@ def judge(results: Results) -> Verdict:
     sentences = (
         _quality(best, results.data.task, alone),
         _cost(best, cheapest, alone),
+        speed_caveat(results) if cheapest.known(latency) is not None else "",
         _evidence(best, standing, alone),
         _teacher(best, arms),
         _floor(best, arms),
@@ -83,8 +85,10 @@ def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
 
 def _cheapest(arms: Sequence[ArmSummary]) -> ArmSummary:
     for read in (latency, model_bytes):
-        lowest = min(arm.mean(read) for arm in arms)
-        arms = [arm for arm in arms if arm.mean(read) <= lowest * SAME_COST]
+        costs = [cost for arm in arms if (cost := arm.known(read)) is not None]
+        if len(costs) == len(arms):  # else it was not measured, and cannot decide
+            most = min(costs) * SAME_COST
+            arms = [arm for arm, cost in zip(arms, costs, strict=True) if cost <= most]
     return max(arms, key=lambda arm: arm.mean(chosen_by))
 
 
@@ -121,25 +125,25 @@ def _cost(best: ArmSummary, cheapest: ArmSummary, alone: bool) -> str:
     if best is cheapest:
         return f"No arm is clearly cheaper to run either: it takes {cost}."
     return (
-        f"Cheapest to run: ‘{cheapest.name}’, {cost}: {_speed(best, cheapest)} "
-        f"{_smaller(best, cheapest)} ‘{best.name}’, {_points(best, cheapest)}."
+        f"Cheapest to run: ‘{cheapest.name}’, {cost}: {_advantage(best, cheapest)} "
+        f"‘{best.name}’, {_points(best, cheapest)}."
     )
 
 
-def _speed(best: ArmSummary, cheapest: ArmSummary) -> str:
-    factor = _factor(best, cheapest, latency)
-    return f"{factor:.1f} times as fast" if factor > SAME_COST else "about as fast"
-
-
-def _smaller(best: ArmSummary, cheapest: ArmSummary) -> str:
-    factor = _factor(best, cheapest, model_bytes)
-    if factor > SAME_COST:
-        return f"and {factor:.1f} times smaller than"
-    return f"but {1 / factor:.1f} times larger than" if factor < 1 / SAME_COST else "as"
-
-
-def _factor(best: ArmSummary, cheapest: ArmSummary, read: Reader) -> float:
-    return best.mean(read) / cheapest.mean(read)
+def _advantage(best: ArmSummary, cheapest: ArmSummary) -> str:
+    """Say how much faster and smaller the cheapest arm is, up to the name of the best."""
+    size = best.mean(model_bytes) / cheapest.mean(model_bytes)
+    link, smaller = "and", "as large as"
+    if size > SAME_COST:
+        smaller = f"{size:.1f} times smaller than"
+    elif size < 1 / SAME_COST:
+        link, smaller = "but", f"{1 / size:.1f} times larger than"
+    before, after = best.known(latency), cheapest.known(latency)
+    if before is None or after is None:
+        return smaller
+    speed = before / after
+    faster = f"{speed:.1f} times as fast" if speed > SAME_COST else "about as fast"
+    return f"{faster} {link} {smaller}"
 
 
 def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
@@ -211,5 +215,5 @@ def _gap(best: ArmSummary, other: ArmSummary) -> float:
 
 
 def _running_cost(arm: ArmSummary) -> str:
-    milliseconds = formats.short(arm.mean(latency))
-    return f"{milliseconds} ms for one text and {formats.size(arm.mean(model_bytes))} on disk"
+    size, time = f"{formats.size(arm.mean(model_bytes))} on disk", arm.known(latency)
+    return size if time is None else f"{formats.short(time)} ms for one text and {size}"

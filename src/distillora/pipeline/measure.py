@@ -1,0 +1,218 @@
+"""The fourth stage: how fast the arms are, all measured in one session.
+
+What an arm costs to run depends on its shape, not on its weights: arms of one architecture, depth,
+width and vocabulary share one figure. One model of each shape is timed in rounds, in turns, after
+all training and all scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
+from distillora.errors import RunFolderError
+from distillora.evaluation.cost import Trial, measure_rounds
+from distillora.evaluation.results import (
+    BUSY_CORES,
+    ArmResult,
+    Environment,
+    Measurement,
+    Record,
+    Results,
+)
+from distillora.pipeline.bench import Workbench, open_bench
+from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.scorers import Scorer, load_scorer
+from distillora.progress import Reporter
+from distillora.recipe import load_recipe
+from distillora.report import write_report
+from distillora.runtime import describe_environment, start_processes, timestamp, watch_load
+
+ROUNDS = 5
+LATENCY_TEXTS = 100
+"""Texts that are scored one by one in each round, spread evenly over the test split."""
+MOST_TEXTS = 1024
+"""Texts that are scored together in each round: of a larger test split, so many spread evenly."""
+
+
+class ShapeFigures(Record):
+    """What one shape costs to run; the fields are those of ``Cost``."""
+
+    latency_ms: float
+    throughput: float
+    device: str
+
+
+class RunMeasurement(Record):
+    """``measurement.json``: where the figures come from, and those of each shape."""
+
+    measurement: Measurement
+    figures: dict[str, ShapeFigures]
+
+
+def describe_shape(plan: ArmPlan) -> str:
+    """Say what the speed of an arm depends on; arms with the same words share one figure."""
+    config, labels = plan.config, plan.config.num_labels
+    if plan.arm.init.baseline:
+        features = plan.total // labels - 1
+        return f"{plan.architecture}, {features:,} features, {labels} labels"
+    inner = getattr(config, "intermediate_size", None) or config.hidden_dim
+    layers = f"{plan.depth} layer{'' if plan.depth == 1 else 's'}"
+    # ModernBERT: most layers see only the neighbours of a token, which is faster
+    kinds = list(getattr(config, "layer_types", None) or ())
+    if len(set(kinds)) > 1:
+        layers += f" ({kinds.count('full_attention')} with full attention)"
+    return (
+        f"{plan.architecture}, {layers}, {config.hidden_size:,} and {inner:,} wide, "
+        f"{config.vocab_size:,} tokens, {labels} labels"
+    )
+
+
+def measure_arms(
+    bench: Workbench, arms: Sequence[ArmResult], environment: Environment
+) -> RunMeasurement:
+    """Return the measurement of a run, made now unless one covers every shape already."""
+    found = _read(bench.layout)
+    if found is not None and set(_shapes(bench, arms).values()) <= set(found.figures):
+        return found
+    return measure_now(bench, arms, environment)
+
+
+def measure_now(
+    bench: Workbench, arms: Sequence[ArmResult], environment: Environment
+) -> RunMeasurement:
+    """Measure one arm of each shape, in rounds, and write ``measurement.json``.
+
+    A busy machine is warned of, and recorded.
+    """
+    models = _load_models(bench, arms)
+    several = "" if len(models) == 1 else "s"
+    bench.reporter.stage(f"measuring {len(models)} shape{several} of model in {ROUNDS} rounds")
+    trials = {shape: _trial(bench, scorer) for shape, scorer in models.items()}
+    created = timestamp()
+    with watch_load() as others:
+        speeds = measure_rounds(trials, ROUNDS)
+    for shape, speed in speeds.items():
+        bench.reporter.say(
+            f"  {shape}: {speed.latency_ms:.2f} ms for one text, {speed.throughput:,.0f} texts/s"
+        )
+    if busy := others.cores > BUSY_CORES:
+        bench.reporter.warn(
+            f"other programs kept {others.cores:.1f} cores busy: repeat with "
+            f"`distillora measure {bench.layout.root}` on an idle machine"
+        )
+    measured = RunMeasurement(
+        measurement=Measurement(
+            created=created,
+            distillora=environment.distillora,
+            commit=environment.commit,
+            dirty=environment.dirty,
+            device=environment.device,
+            processor=environment.processor,
+            threads=torch.get_num_threads(),
+            rounds=ROUNDS,
+            other_load=others.cores,
+            busy=busy,
+        ),
+        figures={
+            shape: ShapeFigures(**speed._asdict(), device=models[shape].device)
+            for shape, speed in speeds.items()
+        },
+    )
+    write_atomic(bench.layout.measurement, measured.model_dump_json(indent=1))
+    return measured
+
+
+def fill_in(
+    bench: Workbench, arms: Sequence[ArmResult], measured: RunMeasurement
+) -> tuple[ArmResult, ...]:
+    """Give every arm the figures of its shape; an ensemble has none."""
+    shapes = _shapes(bench, arms)
+    return tuple(
+        _with_figures(arm, shapes[arm.name], measured.figures) if arm.name in shapes else arm
+        for arm in arms
+    )
+
+
+def measure_again(root: Path, reporter: Reporter) -> Results:
+    """Measure a finished run anew; replace its figures with their origin, and write the report.
+
+    Raises:
+        RunFolderError: there is no finished run, it is in use, or its models were not kept.
+    """
+    start_processes()
+    environment = Environment(**describe_environment("fp32"))
+    layout = RunLayout(root)
+    _check_models(layout, Results.load(layout.results))  # before the lock makes a folder
+    with explain_full_disk(root), lock_folder(root):
+        results = Results.load(layout.results)
+        bench = open_bench(load_recipe(str(layout.recipe)), root, reporter)
+        measured = measure_now(bench, results.arms, environment)
+        results = results.model_copy(
+            update={
+                "measurement": measured.measurement,
+                "arms": fill_in(bench, results.arms, measured),
+            }
+        )
+        write_atomic(layout.results, results.model_dump_json(indent=1))
+        write_report(root)
+        return results
+
+
+def _read(layout: RunLayout) -> RunMeasurement | None:
+    try:
+        return RunMeasurement.model_validate_json(layout.measurement.read_bytes())
+    except (FileNotFoundError, ValidationError):  # written by another version: measured anew
+        return None
+
+
+def _shapes(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, str]:
+    """Return the shape of each arm by its name; ensembles are no models, and have none."""
+    return {arm.name: describe_shape(bench.plans[arm.name]) for arm in arms if not arm.is_ensemble}
+
+
+def _load_models(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, Scorer]:
+    """Load the first arm of each shape whose model is on disk."""
+    shapes = _shapes(bench, arms)
+    chosen: dict[str, ArmResult] = {}
+    for arm in arms:
+        if arm.name in shapes and bench.folder(arm.name, arm.seed).model.is_dir():
+            chosen.setdefault(shapes[arm.name], arm)
+    return {shape: load_scorer(bench.at(arm.seed), arm.name) for shape, arm in chosen.items()}
+
+
+def _trial(bench: Workbench, scorer: Scorer) -> Trial:
+    rows = len(bench.data.corpus.splits["test"])
+    together = _spread(rows, min(rows, MOST_TEXTS))
+    return Trial(
+        predict=scorer,
+        single=[scorer.take("test", [row]) for row in _spread(rows, LATENCY_TEXTS)],
+        batch=scorer.take("test", together),
+        texts=len(together),
+    )
+
+
+def _spread(rows: int, count: int) -> list[int]:
+    """Return ``count`` row numbers, evenly spread from the first row to the last."""
+    return [int(row) for row in np.linspace(0, rows - 1, count).round()]
+
+
+def _with_figures(arm: ArmResult, shape: str, figures: Mapping[str, ShapeFigures]) -> ArmResult:
+    update = {"shape": shape, **figures[shape].model_dump()}
+    return arm.model_copy(update={"cost": arm.cost.model_copy(update=update)})
+
+
+def _check_models(layout: RunLayout, results: Results) -> None:
+    kept = {arm.name for arm in results.arms if layout.arm(arm.name, arm.seed).model.is_dir()}
+    missing = sorted({a.name for a in results.arms if not a.is_ensemble} - kept)
+    if missing:
+        raise RunFolderError(
+            f"{layout.root} does not hold the weights of {', '.join(missing)}, so there is "
+            "nothing to measure. Run `distillora measure` where the run was made, or make it "
+            f"again: distillora compare --recipe {layout.recipe} --out FOLDER"
+        )
