@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,10 +74,20 @@ def decide(found: Predictions, run: ArmResult, task: Task) -> npt.NDArray[np.boo
     Single-label: the one with the largest logit. Multi-label: those whose probability reaches the
     arm's own threshold, 0.5 if it has none.
     """
+    return decide_at(found.logits, task, run.temperature, run.thresholds)
+
+
+def decide_at(
+    logits: npt.NDArray[np.float64],
+    task: Task,
+    temperature: float | None,
+    thresholds: Sequence[float] | None,
+) -> npt.NDArray[np.bool_]:
+    """Return which labels logits of shape (rows, labels) give each row, in the same shape."""
     if task == "single_label":
-        return _one_hot(found.logits.argmax(axis=1), found.logits.shape)
-    cuts = 0.5 if run.thresholds is None else np.array(run.thresholds)
-    return np.asarray(sigmoid(found.logits / (run.temperature or 1.0)) >= cuts)
+        return _one_hot(logits.argmax(axis=1), logits.shape)
+    cuts = 0.5 if thresholds is None else np.array(thresholds)
+    return np.asarray(sigmoid(logits / (temperature or 1.0)) >= cuts)
 
 
 def _one_hot(classes: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

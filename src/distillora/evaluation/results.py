@@ -146,8 +146,8 @@ class Cost(Record):
             vocabulary. Arms of one shape share one measurement. None for an ensemble.
         latency_ms: median time for one text, tokens (a baseline: text) to logits, batch of one;
             None until it is measured.
-        throughput: texts per second over the test split, in batches sorted by length; None until
-            it is measured.
+        throughput: texts per second over the test split (over 1,024 texts of a larger one), in
+            batches sorted by length; None until it is measured.
         device: the hardware of latency and throughput.
     """
 

@@ -1,0 +1,153 @@
+"""Record a finished run: copy its results and report into this folder, with compact predictions.
+
+    python results/record.py runs/evidence --data-as data/goemotions
+
+Weights, data and caches stay behind. Of the predictions, the test split is kept: for each row its
+labels and the labels that the arm decided on, exactly, and the logits in steps of 1/32, which is
+about 170 kB an arm on GoEmotions. Validation is kept, too, where the run stays below 6 MB with it.
+The path of the data is written as ``--data-as`` says: that of one machine means nothing to another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distillora.evaluation.predictions import decide_at
+from distillora.evaluation.results import ArmResult, Results
+from distillora.recipe import Recipe, parse_recipe
+from distillora.report import write_report
+
+HERE = Path(__file__).parent
+STEP = 1 / 32
+"""What logits are rounded to."""
+MOST_BYTES = 6_000_000
+"""What the predictions of one run may take."""
+
+
+class Kept(NamedTuple):
+    """The predictions of one arm on one split, as they are recorded.
+
+    Attributes:
+        labels: the labels of each row, the class first.
+        decided: which labels the arm gives each row, shape (rows, labels).
+        logits: to the nearest ``STEP``, shape (rows, labels).
+    """
+
+    labels: list[list[int]]
+    decided: npt.NDArray[np.bool_]
+    logits: npt.NDArray[np.float64]
+
+
+def write_kept(path: Path, splits: dict[str, Kept]) -> None:
+    """Write the recorded predictions of one arm."""
+    logits = np.concatenate([own.logits for own in splits.values()])
+    steps = np.round(logits / STEP).astype(np.int32)
+    decided = [np.flatnonzero(row) for own in splits.values() for row in own.decided]
+    columns: dict[str, Any] = {
+        "split": [name for name, own in splits.items() for _ in own.labels],
+        "labels": pa.array([r for own in splits.values() for r in own.labels], pa.list_(pa.int8())),
+        "decided": pa.array(decided, pa.list_(pa.int8())),
+    }
+    names = [f"steps.{label}" for label in range(steps.shape[1])]
+    columns |= dict(zip(names, steps.T, strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.table(columns),
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=["split"],
+        column_encoding=dict.fromkeys(names, "BYTE_STREAM_SPLIT"),
+    )
+
+
+def read_kept(path: Path, split: str = "test") -> Kept:
+    """Read the recorded predictions of one arm on one split."""
+    table = pq.read_table(path, filters=[("split", "=", split)])
+    names = [name for name in table.column_names if name.startswith("steps.")]
+    logits = np.stack([table[name].to_numpy() for name in names], axis=1) * STEP
+    decided = np.zeros(logits.shape, dtype=np.bool_)
+    for row, labels in enumerate(table["decided"].to_pylist()):
+        decided[row, labels] = True
+    return Kept(table["labels"].to_pylist(), decided, logits)
+
+
+def keep(run: Path, arm: ArmResult, task: str) -> dict[str, Kept]:
+    """Read the predictions of an arm as its run left them."""
+    table = pq.read_table(run / arm.predictions, columns=["split", "labels", "logits"]).to_pydict()
+    logits = np.array(table["logits"], dtype=np.float64)
+    split = np.array(table["split"])
+    return {
+        name: Kept(
+            [labels for labels, own in zip(table["labels"], split == name, strict=True) if own],
+            decide_at(logits[split == name], task, arm.temperature, arm.thresholds),
+            logits[split == name],
+        )
+        for name in ("validation", "test")
+    }
+
+
+def record(run: Path, target: Path, data_as: str | None) -> None:
+    """Copy a run's results into a folder."""
+    results = Results.load(run / "results.json")
+    if data_as is not None:
+        results = rename_data(results, data_as)
+    if target.exists():
+        shutil.rmtree(target / "arms", ignore_errors=True)
+        shutil.rmtree(target / "charts", ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "results.json").write_text(results.model_dump_json(indent=1))
+    (target / "audit.json").write_text(results.data.audit.model_dump_json(indent=1))
+    (target / "recipe.yaml").write_text(recorded_recipe(results).dump())
+    record_predictions(run, target, results)
+    write_report(target)
+
+
+def recorded_recipe(results: Results) -> Recipe:
+    """Return the recipe of recorded results."""
+    return parse_recipe(results.recipe)
+
+
+def rename_data(results: Results, data_as: str) -> Results:
+    """Write the place of the data as it is called in the documentation."""
+    recipe = {**results.recipe, "data": {**results.recipe["data"]}}
+    path = str(recipe["data"]["path"])
+    recipe["data"]["path"] = data_as
+    source = results.data.source.replace(path, data_as)
+    audit = results.data.audit.model_copy(
+        update={"source": results.data.audit.source.replace(path, data_as)}
+    )
+    data = results.data.model_copy(update={"source": source, "audit": audit})
+    return results.model_copy(update={"recipe": recipe, "data": data})
+
+
+def record_predictions(run: Path, target: Path, results: Results) -> None:
+    """Write the compact predictions of every arm; without validation where they take too much."""
+    kept = {arm.predictions: keep(run, arm, results.data.task) for arm in results.arms}
+    for path, splits in kept.items():
+        write_kept(target / path, splits)
+    if sum((target / path).stat().st_size for path in kept) > MOST_BYTES:
+        for path, splits in kept.items():
+            write_kept(target / path, {"test": splits["test"]})
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("run", type=Path, help="the folder of a finished run")
+    parser.add_argument("--data-as", help="how to write the path of the data")
+    given = parser.parse_args()
+    name = Results.load(given.run / "results.json").recipe["name"]
+    record(given.run, HERE / name, given.data_as)
+
+
+if __name__ == "__main__":
+    main()
