@@ -115,7 +115,7 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
             data=record,
             environment=environment,
             arms=arms,
-            evidence=compare_runs(arms, layout.root, recipe.task),
+            evidence=compare_runs(arms, layout.root, recipe.task, recipe.contrasts),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
         write_report(layout.root)
@@ -150,7 +150,7 @@ def _check_recipe(layout: RunLayout, recipe: Recipe) -> None:
     added = [f"arms.{name}." for name in recipe.arms if f"arms.{name}.init.layers" not in before]
     differing = sorted(
         key
-        for key in {*before, *now} - {"seeds", "description"}
+        for key in {*before, *now} - {"seeds", "description", "contrasts"}
         if before.get(key) != now.get(key) and not key.startswith(tuple(added))
     )
     if differing:
