@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillora.evaluation.predictions import decide_at
+from distillora.evaluation.predictions import decide_logits
 from distillora.evaluation.results import ArmResult, Results
 from distillora.recipe import Recipe, parse_recipe
 from distillora.report import write_report
@@ -85,10 +85,11 @@ def keep(run: Path, arm: ArmResult, task: str) -> dict[str, Kept]:
     table = pq.read_table(run / arm.predictions, columns=["split", "labels", "logits"]).to_pydict()
     logits = np.array(table["logits"], dtype=np.float64)
     split = np.array(table["split"])
+    cuts = None if arm.thresholds is None else np.array(arm.thresholds)
     return {
         name: Kept(
             [labels for labels, own in zip(table["labels"], split == name, strict=True) if own],
-            decide_at(logits[split == name], task, arm.temperature, arm.thresholds),
+            decide_logits(logits[split == name], task, arm.temperature or 1.0, cuts),
             logits[split == name],
         )
         for name in ("validation", "test")

@@ -1,10 +1,9 @@
-"""All pairs of arms: what is recorded, how it is corrected, and what few rows cannot show."""
+"""Arms and all pairs of them: what is recorded, and what few rows cannot show."""
 
 from itertools import combinations
 
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from distillora.errors import IntegrityError
 from distillora.evaluation.bootstrap import METRICS, bootstrap_metrics, measure_decisions
@@ -81,31 +80,20 @@ def test_paired_rows_show_more_than_the_two_intervals_do():
     assert better_arm.low < weak_arm.high
 
 
-@pytest.mark.slow
-def test_the_corrections_are_those_of_statsmodels_over_all_pairs_of_a_metric():
-    evidence = compared(a=0.5, b=0.55, c=0.56, d=0.6)
-    for metric in METRICS:
-        found = [pair.differences[metric] for pair in evidence.pairs]
-        expected = multipletests([one.p for one in found], method="holm")[1]
-        assert [one.p_holm for one in found] == pytest.approx(expected)
-    expected = multipletests([pair.mcnemar for pair in evidence.pairs], method="holm")[1]
-    assert [pair.mcnemar_holm for pair in evidence.pairs] == pytest.approx(expected)
-
-
 def test_mcnemar_is_that_of_the_rows_that_are_right():
     truth = truth_of(200)
     arms = arms_of(truth, seeds=(0,), a=0.5, b=0.7)
     (pair,) = compare_decisions(truth, arms, "accuracy", 50).pairs
     right = [(truth == arms[name][0]).all(axis=1)[None] for name in "ab"]
-    assert pair.mcnemar == mcnemar(*right) == pair.mcnemar_holm
+    assert pair.mcnemar == mcnemar(*right)
 
 
-def test_a_clear_difference_is_shown_and_none_between_equals():
+def test_a_clear_difference_is_told_from_none():
     evidence = compared(a=0.6, b=0.6, c=0.9)
-    assert evidence.difference("c", "a").p_holm < 0.001
+    assert evidence.difference("c", "a").p < 0.01
     assert evidence.difference("c", "a").low > 0
     equal = evidence.difference("a", "b")
-    assert equal.p_holm > 0.05
+    assert equal.p > 0.05
     assert equal.low < 0 < equal.high
 
 
@@ -113,7 +101,7 @@ def test_a_difference_is_turned_with_its_arms():
     evidence = compared(a=0.5, b=0.6)
     there, back = evidence.difference("a", "b"), evidence.difference("b", "a")
     assert (back.mean, back.low, back.high) == (-there.mean, -there.high, -there.low)
-    assert back.p_holm == there.p_holm
+    assert back.p == there.p
     with pytest.raises(KeyError):
         evidence.difference("a", "other")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from distillora.probabilities import sigmoid
 
 @dataclass(frozen=True)
 class Predictions:
-    """One arm's outputs on the test split at one seed.
+    """One arm's outputs on a split at one seed.
 
     Attributes:
         classes: the first label of each row, shape (rows,).
@@ -31,8 +31,10 @@ class Predictions:
     logits: npt.NDArray[np.float64]
 
 
-def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
-    """Read an arm's outputs on the test split.
+def read_predictions(
+    run_dir: Path, run: ArmResult, split: Literal["validation", "test"] = "test"
+) -> Predictions:
+    """Read an arm's outputs on a split.
 
     Raises:
         IntegrityError: the file is missing, cannot be read, or has other rows than
@@ -41,7 +43,7 @@ def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
     path = run_dir / run.predictions
     try:
         columns = pq.read_table(
-            path, columns=["labels", "logits"], filters=[("split", "=", "test")]
+            path, columns=["labels", "logits"], filters=[("split", "=", split)]
         ).to_pydict()
         logits = np.array(columns["logits"], dtype=np.float64)
         classes = np.array([labels[0] for labels in columns["labels"]], dtype=np.int64)
@@ -50,9 +52,9 @@ def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
             truth[row, labels] = True
     except (OSError, pa.ArrowException, ValueError, LookupError) as error:
         raise _broken(path, str(error)) from error
-    expected = run.metrics.test.rows
+    expected = getattr(run.metrics, split).rows
     if len(classes) != expected:
-        raise _broken(path, f"it holds {len(classes)} test rows instead of {expected}")
+        raise _broken(path, f"it holds {len(classes)} {split} rows instead of {expected}")
     return Predictions(classes, truth, logits)
 
 
@@ -69,25 +71,31 @@ def true_labels(found: Predictions, task: Task) -> npt.NDArray[np.bool_]:
 
 
 def decide(found: Predictions, run: ArmResult, task: Task) -> npt.NDArray[np.bool_]:
-    """Return which labels an arm gives each row, shape (rows, labels).
-
-    Single-label: the one with the largest logit. Multi-label: those whose probability reaches the
-    arm's own threshold, 0.5 if it has none.
-    """
-    return decide_at(found.logits, task, run.temperature, run.thresholds)
+    """Return which labels an arm gives each row at its own thresholds, shape (rows, labels)."""
+    cuts = None if run.thresholds is None else np.array(run.thresholds)
+    return decide_logits(found.logits, task, run.temperature or 1.0, cuts)
 
 
-def decide_at(
+def decide_logits(
     logits: npt.NDArray[np.float64],
     task: Task,
-    temperature: float | None,
-    thresholds: Sequence[float] | None,
+    temperature: float = 1.0,
+    thresholds: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Return which labels logits of shape (rows, labels) give each row, in the same shape."""
+    """Return which labels each row gets, shape (rows, labels).
+
+    Single-label: the one with the largest logit. Multi-label: those whose probability reaches their
+    threshold.
+
+    Args:
+        logits: shape (rows, labels).
+        temperature: what to divide the logits by first (multi-label).
+        thresholds: shape (labels,); 0.5 for every label if there are none.
+    """
     if task == "single_label":
         return _one_hot(logits.argmax(axis=1), logits.shape)
-    cuts = 0.5 if thresholds is None else np.array(thresholds)
-    return np.asarray(sigmoid(logits / (temperature or 1.0)) >= cuts)
+    cuts = 0.5 if thresholds is None else thresholds
+    return np.asarray(sigmoid(logits / temperature) >= cuts)
 
 
 def _one_hot(classes: npt.NDArray[np.int64], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -3,74 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-LEVEL = 0.95
+from distillora.evaluation.uncertainty import SeedPart, Uncertain
+
+Figures = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Uncertain:
-    """An estimate with its standard error and the degrees of freedom of that error."""
-
-    value: float
-    error: float
-    freedom: float
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the confidence interval: value -+ t x error."""
-        half = float(stats.t.ppf(0.5 + level / 2, self.freedom)) * self.error
-        return self.value - half, self.value + half
-
-    @property
-    def p(self) -> float:
-        """The two-sided p-value of the hypothesis that the true value is 0.
-
-        Without any error it is 1 for a value of 0, else 0; see :func:`smallest_p` for a floor.
-        """
-        if self.error == 0:
-            return 1.0 if self.value == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
-
-
-def estimate_over_seeds(
-    by_seed: npt.NDArray[np.float64], resampled: npt.NDArray[np.float64]
-) -> Uncertain:
+def estimate_over_seeds(by_seed: Figures, resampled: Figures) -> Uncertain:
     """Estimate a figure's mean over seeds, uncertain in the seeds and in the test rows.
 
-    The squared error is the sum of two parts: the variance between the seeds divided by their
-    number, and the bootstrap variance of the mean over these seeds. The degrees of freedom are
-    those of Welch and Satterthwaite (Satterthwaite 1946, Biometrics Bulletin 2): few seeds that
-    differ much make a wide interval. With a single seed the first part cannot be known; then the
-    interval covers the test rows alone.
-
-    What a seed does to single rows counts in both parts, which makes the error up to 1.4 times too
-    large where models of different seeds err on different rows and seeds matter little otherwise.
-    Taken out, it left intervals too narrow where seeds do matter. In simulations with seeds whose
-    luck is normal, the 95 % interval of three seeds holds the true value 92 to 99 times of 100
-    (least where seeds matter somewhat more than rows do, most where they do not matter), and that
-    of two seeds at worst 88 times: take three.
+    The variance of the mean has two parts. Over other test rows it is the bootstrap variance of the
+    mean. Over other seeds it is the variance between them divided by their number, less what the
+    rows account for: models of different seeds err on different rows, which makes their figures
+    differ even if no seed is better than another, and the bootstrap has counted that. With a single
+    seed the second part cannot be known; then the interval covers the test rows alone.
 
     Args:
         by_seed: the figure on the test rows, shape (seeds,).
         resampled: the same on bootstrap draws, shape (seeds, resamples).
     """
-    seeds = len(by_seed)
-    rows_part = float(resampled.mean(axis=0).var(ddof=1))
-    seeds_part = float(by_seed.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    total = rows_part + seeds_part
-    freedom = (seeds - 1) * (total / seeds_part) ** 2 if seeds_part > 0 else math.inf
-    return Uncertain(float(by_seed.mean()), math.sqrt(total), freedom)
+    rows = float(resampled.mean(axis=0).var(ddof=1))
+    return Uncertain(float(by_seed.mean()), rows, _seed_parts(by_seed, resampled))
 
 
 def difference_over_seeds(
-    first: npt.NDArray[np.float64],
-    second: npt.NDArray[np.float64],
-    first_resampled: npt.NDArray[np.float64],
-    second_resampled: npt.NDArray[np.float64],
+    first: Figures,
+    second: Figures,
+    first_resampled: Figures,
+    second_resampled: Figures,
     *,
     paired: bool,
 ) -> Uncertain:
@@ -87,13 +51,19 @@ def difference_over_seeds(
     """
     if paired:
         return estimate_over_seeds(first - second, first_resampled - second_resampled)
-    rows_part = float((first_resampled.mean(axis=0) - second_resampled.mean(axis=0)).var(ddof=1))
-    several = [own for own in (first, second) if len(own) > 1]
-    parts = [(float(own.var(ddof=1)) / len(own), len(own) - 1) for own in several]
-    total = rows_part + sum(part for part, _ in parts)
-    spread = sum(part**2 / freedom for part, freedom in parts)
-    freedom = total**2 / spread if spread > 0 else math.inf
-    return Uncertain(float(first.mean() - second.mean()), math.sqrt(total), freedom)
+    rows = float((first_resampled.mean(axis=0) - second_resampled.mean(axis=0)).var(ddof=1))
+    parts = _seed_parts(first, first_resampled) + _seed_parts(second, second_resampled)
+    return Uncertain(float(first.mean() - second.mean()), rows, parts)
+
+
+def _seed_parts(by_seed: Figures, resampled: Figures) -> tuple[SeedPart, ...]:
+    """Return what several seeds add; of a single one, nothing is known."""
+    seeds = len(by_seed)
+    if seeds == 1:
+        return ()
+    moved = resampled - resampled.mean(axis=1, keepdims=True)
+    churn = float(moved.var(axis=0, ddof=1).mean())
+    return (SeedPart(float(by_seed.var(ddof=1)) / seeds, seeds - 1, churn / seeds),)
 
 
 def smallest_p(rows: int) -> float:

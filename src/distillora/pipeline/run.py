@@ -132,7 +132,7 @@ def compare(
             environment=bench.environment,
             measurement=measured.measurement,
             arms=fill_in(bench, arms, measured),
-            evidence=compare_runs(arms, layout.root, recipe.task),
+            evidence=compare_runs(arms, layout.root, recipe.task, recipe.contrasts),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
         write_report(layout.root)

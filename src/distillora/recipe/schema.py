@@ -207,13 +207,27 @@ class Recipe(Section):
         return seed if seed in seeds else seeds[0]
 
     def _check_contrasts(self) -> None:
+        asked: set[tuple[frozenset[str], str]] = set()
         for i, contrast in enumerate(self.contrasts):
             for key, arm in (("first", contrast.first), ("second", contrast.second)):
                 if arm not in self.arms:
-                    hint = did_you_mean(arm, self.arms)
+                    hint = self._suggest_arm(arm)
                     raise ValueError(f"contrasts.{i}.{key}: no arm is named '{arm}'.{hint}")
             if contrast.first == contrast.second:
                 raise ValueError(f"contrasts.{i}: '{contrast.first}' is contrasted with itself")
+            what = (frozenset((contrast.first, contrast.second)), contrast.metric)
+            if what in asked:
+                raise ValueError(
+                    f"contrasts.{i}: '{contrast.first}' and '{contrast.second}' are contrasted "
+                    "before; each question counts once in the correction"
+                )
+            asked.add(what)
+
+    def _suggest_arm(self, name: str) -> str:
+        made = [arm for arm in self.arms if arm.startswith(f"{name}-")]
+        if made:
+            return f" Its grid makes arms; name one of them: {', '.join(made)}."
+        return did_you_mean(name, self.arms)
 
     def _check_training(self) -> None:
         for name, arm in self.arms.items():
