@@ -30,6 +30,7 @@ from distillora.evaluation.results import (
     Results,
 )
 from distillora.evaluation.thresholds import tune_thresholds
+from distillora.recipe import Contrast
 
 GOEMOTIONS = tuple(sorted({label for group in EKMAN.values() for label in group}))
 SPLITS = ("validation", "test")
@@ -80,9 +81,13 @@ def build_run(
     labels: Sequence[str] = GOEMOTIONS,
     rows: int = 1200,
     teacher: str | None = None,
+    contrasts: Sequence[tuple[str, str]] = (),
     **data: Any,
 ) -> tuple[Path, Results]:
-    """Write ``results.json`` and the predictions of a run; ``data`` goes into its recipe."""
+    """Write ``results.json`` and the predictions of a run.
+
+    ``contrasts`` are pairs of arms; ``data`` goes into its recipe.
+    """
     results = Results(
         recipe={
             "name": "made-up",
@@ -101,7 +106,8 @@ def build_run(
             for seed in seeds
         ),
     )
-    evidence = compare_runs(results.arms, run_dir, task, resamples=500)
+    asked = [Contrast(question=f"Does {a} beat {b}?", first=a, second=b) for a, b in contrasts]
+    evidence = compare_runs(results.arms, run_dir, task, asked, resamples=500)
     results = results.model_copy(update={"evidence": evidence})
     (run_dir / "results.json").write_text(results.model_dump_json())
     return run_dir, results

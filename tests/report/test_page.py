@@ -270,13 +270,28 @@ def test_an_older_run_without_evidence_still_makes_a_report(make_run):
 def test_the_evidence_stands_in_page_and_markdown(report):
     page, _, results, run_dir = report
     found = results.evidence.difference("even", "odd")
-    matrix = page.tables["Which arm beats which in weighted F1"]
+    matrix = page.tables["Exploratory: differences in weighted F1"]
     assert matrix[0] == ["", "lora", "odd", "even"]
     cell = next(row for row in matrix if row[0] == "even")[2]
-    assert cell.startswith(f"{100 * found.mean:+.1f}★")
-    assert page.row("All pairs, all metrics", "lora − odd")[1].startswith("-")
-    assert "corrected by Holm over all 3 pairs of arms" in page.text
+    assert cell.startswith(f"{100 * found.mean:+.1f} p")
+    assert page.row("Exploratory: all pairs, all metrics", "lora − odd")[1].startswith("-")
     assert "cover the test texts alone" in page.text
     markdown = (run_dir / "report.md").read_text()
-    assert "Which arm beats which in weighted F1" in markdown
+    assert "Exploratory: differences in weighted F1" in markdown
     assert "charts/intervals.svg" in markdown
+
+
+def test_the_questions_come_before_intervals_and_pairs(make_run):
+    page, _, results, run_dir = write(
+        make_run, arms=("odd", "lora"), seeds=(0, 1, 2), contrasts=[("odd", "lora")]
+    )
+    (found,) = results.evidence.contrasts
+    row = page.row("The questions of the recipe", "odd − lora")
+    assert row[1] == "Does odd beat lora?"
+    assert row[2].startswith(f"{100 * found.difference.mean:+.1f}")
+    assert row[5] == f"{100 * found.detectable:.1f}"
+    captions = list(page.tables)
+    assert captions.index("The questions of the recipe") < captions.index(
+        "Figures on test with their intervals"
+    )
+    assert "Does odd beat lora?" in (run_dir / "report.md").read_text()

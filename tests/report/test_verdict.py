@@ -74,67 +74,82 @@ def test_of_equally_costly_arms_the_better_one_is_both(default_run):
     assert "No arm is clearly cheaper" in verdict.text
 
 
-def with_differences(results: Results, **against_even: tuple[float, float]) -> Results:
-    """Set the difference of ‘even’ to other arms (mean, corrected p) in weighted F1."""
-    pairs = []
-    for pair in results.evidence.pairs:
-        mean, p = against_even.get(pair.first, (0.0, 1.0))  # ‘even’ is the second of its pairs
-        found = Difference(mean=-mean, low=-mean - 0.01, high=-mean + 0.01, p=p)
-        differences = {**pair.differences, "f1_weighted": found}
-        pairs.append(pair.model_copy(update={"differences": differences}))
-    evidence = results.evidence.model_copy(update={"pairs": tuple(pairs)})
+def test_what_the_contrasts_of_the_best_arm_show_is_told(make_run):
+    asked = [("even", "lora"), ("odd", "even"), ("odd", "lora")]
+    _, results = make_run(seeds=(0, 1, 2), contrasts=asked)
+    verdict = judge(answer(results, (0.06, True), (-0.004, False), (0.056, True)))
+    assert (
+        "Shown: ‘even’ is better in weighted F1 than ‘lora’ (+6.0 points, 95% interval +5.0 to "
+        "+7.0). No difference is shown between ‘odd’ and ‘even’ in weighted F1 (-0.4 points, 95% "
+        "interval -1.4 to +0.6)."
+    ) in verdict.text
+    assert "than ‘odd’" not in verdict.text  # not about an arm to choose
+    assert verdict.cards[-1].label == "Differences shown"
+    assert verdict.cards[-1].value == "2 of 3 contrasts"
+
+
+def answer(results: Results, *answers: tuple[float, bool]) -> Results:
+    """Set what the contrasts of a run show: the mean difference, and whether it is shown."""
+    contrasts = tuple(
+        found.model_copy(
+            update={
+                "difference": Difference(mean=mean, low=mean - 0.01, high=mean + 0.01, p=0.01),
+                "shown": shown,
+            }
+        )
+        for found, (mean, shown) in zip(results.evidence.contrasts, answers, strict=True)
+    )
+    evidence = results.evidence.model_copy(update={"contrasts": contrasts})
     return results.model_copy(update={"evidence": evidence})
 
 
-def test_what_is_shown_and_what_is_not_is_told_apart(default_run):
+def test_a_difference_is_told_from_the_side_of_the_better_arm(make_run):
+    _, results = make_run(seeds=(0, 1, 2), contrasts=[("lora", "even")])
+    text = judge(answer(results, (-0.06, True))).text
+    assert "‘even’ is better in weighted F1 than ‘lora’ (+6.0 points, 95% interval +5.0" in text
+
+
+def test_many_contrasts_without_a_difference_are_told_without_their_intervals(make_run):
+    asked = [("even", name) for name in ("lora", "odd", "arm1", "arm2")]
+    arms = ("even", "lora", "odd", "arm1", "arm2")
+    _, results = make_run(arms=arms, seeds=(0, 1, 2), contrasts=asked, rows=100)
+    text = judge(answer(results, *[(0.01, False)] * 4)).text
+    assert "and between ‘even’ and ‘arm2’ in weighted F1." in text
+
+
+def test_pairs_that_no_contrast_names_are_not_called_different(default_run):
     _, results = default_run
-    verdict = judge(with_differences(results, lora=(0.06, 0.001), odd=(0.004, 0.3)))
-    assert (
-        "No difference in weighted F1 is shown between ‘even’ and ‘odd’ "
-        "(+0.4 points, 95% interval -0.6 to +1.4)."
-    ) in verdict.text
-    assert (
-        "‘even’ is better in weighted F1 than ‘lora’ (+6.0 points, 95% interval +5.0 to +7.0)."
-    ) in verdict.text
-    assert verdict.cards[-1].label == "Shown to be worse"
-    assert verdict.cards[-1].value == "1 of 2 other arms"
+    assert results.evidence.difference("even", "lora").p < 0.001
+    verdict = judge(results)
+    assert "The recipe names no contrasts, so no difference is tested." in verdict.text
+    assert "Differences shown" not in [card.label for card in verdict.cards]
 
 
-def test_where_nothing_is_shown_the_verdict_says_no_difference(default_run):
-    _, results = default_run
-    verdict = judge(with_differences(results, lora=(0.01, 0.2), odd=(0.004, 0.3)))
-    assert (
-        "No difference in weighted F1 is shown between ‘even’ and each of ‘lora’ and ‘odd’."
-    ) in verdict.text
-    assert "is better in weighted F1" not in verdict.text
-    assert verdict.cards[-1].value == "0 of 2 other arms"
+def test_with_one_seed_no_difference_is_called_shown(make_run):
+    _, results = make_run(contrasts=[("even", "lora")], rows=3000)
+    assert results.evidence.contrasts[0].p_holm < 1e-6
+    verdict = judge(results)
+    assert "the intervals cover test texts alone, so no difference is called shown" in verdict.text
+    assert verdict.cards[-1].value == "0 of 1 contrast"
 
 
-def test_models_that_are_alike_are_not_told_apart_by_their_own_predictions(make_run):
-    _, results = make_run(arms=("alpha", "omega"), seeds=(0, 1))  # two arms of one skill
-    assert "No difference in weighted F1 is shown between" in judge(results).text
+def test_contrasts_about_other_arms_are_left_to_the_table(make_run):
+    _, results = make_run(seeds=(0, 1, 2), contrasts=[("odd", "lora")], rows=200)
+    assert "None of the recipe’s contrasts is about ‘even’." in judge(results).text
 
 
-def test_a_best_arm_that_turns_out_worse_on_test_is_told(default_run):
-    _, results = default_run
-    text = judge(with_differences(results, lora=(-0.03, 0.001), odd=(0.05, 0.001))).text
-    assert "‘even’ turned out worse on test in weighted F1 than ‘lora’ (-3.0 points" in text
-    assert "‘even’ is better in weighted F1 than ‘odd’ (+5.0 points" in text
-
-
-def test_many_arms_are_counted_and_not_listed(make_run):
-    names = tuple(f"arm{i}" for i in range(9))
-    _, results = make_run(arms=(*names, "even"), rows=200)
-    shown = {name: (0.05 + 0.01 * i, 0.001) for i, name in enumerate(names)}
-    text = judge(with_differences(results, **shown)).text
-    assert "better in weighted F1 than all 9 other arms, by 5.0 to 13.0 points." in text
+def test_a_student_alone_beside_its_teacher_is_told_what_its_contrast_shows(make_run):
+    _, results = make_run(
+        arms=("teacher", "odd"), seeds=(0, 1, 2), teacher="teacher", contrasts=[("odd", "teacher")]
+    )
+    assert "between ‘odd’ and ‘teacher’" in judge(answer(results, (-0.01, False))).text
 
 
 def test_a_run_without_evidence_says_that_chance_was_not_weighed(default_run):
     _, results = default_run
     verdict = judge(results.model_copy(update={"evidence": None}))
     assert "How much of the differences is chance was not worked out" in verdict.text
-    assert "Shown to be worse" not in [card.label for card in verdict.cards]
+    assert "Differences shown" not in [card.label for card in verdict.cards]
 
 
 def test_a_teacher_does_not_compete_with_its_students(make_run):

@@ -1,4 +1,4 @@
-"""The tables and the chart of how sure a run's comparisons are."""
+"""How sure a run's comparisons are: contrasts, intervals, shares, and all pairs to explore."""
 
 from __future__ import annotations
 
@@ -6,46 +6,66 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from distillora.evaluation.evidence import ArmEvidence, Difference, Estimate, Evidence, PairEvidence
+from distillora.evaluation.evidence import ArmEvidence, Difference, Estimate, Evidence
+from distillora.evaluation.results import Results
 from distillora.report import formats
 from distillora.report.blocks import MISSING, Block, Cell, Figure, Table, Text
-from distillora.report.standing import METRIC_NAMES, SIGNIFICANT, metric_title
+from distillora.report.contrasts import (
+    METRIC_NAMES,
+    NOTHING_ASKED,
+    contrast_table,
+    metric_title,
+    p_value,
+)
+from distillora.report.shares import share_table, shared_teachers
 from distillora.report.theme import arm_scales, colour, draw
 
 _ROW = 30  # pixels for an arm
+_EXPLORATORY = (
+    "For exploration: the p-values are raw, none is corrected for the others, and nothing here "
+    "counts as shown. A question that matters belongs into the recipe’s `contrasts`."
+)
 
 
-def evidence_blocks(evidence: Evidence | None) -> list[Block]:
-    """Return what the report says of intervals, and of all pairs where there are two arms."""
+def evidence_blocks(results: Results) -> list[Block]:
+    """Return what the report says of contrasts, intervals, shares and pairs."""
+    evidence = results.evidence
     if evidence is None:
         return []
-    blocks: list[Block] = [Text(_explain(evidence)), interval_figure(evidence)]
-    blocks.append(interval_table(evidence))
-    if evidence.pairs:
-        blocks += [beats_table(evidence), pairs_table(evidence)]
-    return blocks
-
-
-def _explain(evidence: Evidence) -> str:
-    sentences = [
-        f"Intervals are {evidence.level:.0%} and cover {_tell_cover(evidence)}.",
-        f"They come from {evidence.resamples:,} paired bootstrap draws of the test texts, the same "
-        "draws for every arm",
+    found = [
+        Text(_explain(evidence, _baselines(results))),
+        contrast_table(evidence) if evidence.contrasts else Text(NOTHING_ASKED),
+        shared_teachers(results),
+        interval_figure(evidence),
+        interval_table(evidence),
+        share_table(evidence),
+        *((difference_matrix(evidence), pairs_table(evidence)) if evidence.pairs else ()),
     ]
+    return [block for block in found if block is not None]
+
+
+def _baselines(results: Results) -> set[str]:
+    """Return the arms that draw no random numbers, so that other seeds would change nothing."""
+    return {run.name for run in results.arms if not run.is_encoder and not run.is_ensemble}
+
+
+def _explain(evidence: Evidence, baselines: set[str]) -> str:
+    draws = (
+        f"They come from {evidence.resamples:,} paired bootstrap draws of the test texts, the same "
+        "draws for every arm"
+    )
     if any(len(arm.seeds) > 1 for arm in evidence.arms):
-        sentences[-1] += (
-            ", and from the variance between seeds, with Student’s t at Satterthwaite’s degrees "
-            "of freedom"
+        draws += (
+            ", and from the variance between seeds, whose true value few seeds leave open (Behrens "
+            "and Fisher’s distribution)"
         )
-    sentences[-1] += "."
-    if evidence.pairs:
-        over = f" and corrected by Holm over all {len(evidence.pairs)} pairs of arms"
-        sentences.append(f"p-values are two-sided{over if len(evidence.pairs) > 1 else ''}.")
-    return " ".join(sentences)
+    return (
+        f"Intervals are {evidence.level:.0%} and cover {_tell_cover(evidence, baselines)}. {draws}."
+    )
 
 
-def _tell_cover(evidence: Evidence) -> str:
-    several = [len(arm.seeds) > 1 for arm in evidence.arms]
+def _tell_cover(evidence: Evidence, baselines: set[str]) -> str:
+    several = [len(arm.seeds) > 1 for arm in evidence.arms if arm.name not in baselines]
     if all(several):
         return "both the test texts and the seeds: another set of texts of this size, other seeds"
     if any(several):
@@ -80,64 +100,52 @@ def _estimate_cell(estimate: Estimate) -> Cell:
     return Cell(formats.ratio(estimate.mean), f"± {formats.ratio(estimate.deviation)},\n{interval}")
 
 
-def beats_table(evidence: Evidence) -> Table:
-    """Return the matrix of which arm beats which, in points of the headline metric."""
+def difference_matrix(evidence: Evidence) -> Table:
+    """Return how far each arm is from each other one, in points of the headline metric."""
     names = [arm.name for arm in evidence.arms]
     rows = tuple(
-        (Cell(row), *(_beats_cell(evidence, row, column) for column in names)) for row in names
+        (Cell(row), *(_matrix_cell(evidence, row, column) for column in names)) for row in names
     )
     metric = METRIC_NAMES[evidence.headline]
     note = (
         f"Points of {metric} by which the arm of the row exceeds the arm of the column, and the "
-        f"corrected p. Marked: the row’s arm beats the column’s, at a corrected p below "
-        f"{SIGNIFICANT}. Where neither of two fields is marked, no difference is shown."
+        f"raw p. {_EXPLORATORY}"
     )
-    return Table(f"Which arm beats which in {metric}", ("", *names), rows, note, mark="beats")
+    return Table(f"Exploratory: differences in {metric}", ("", *names), rows, note, folded=True)
 
 
-def _beats_cell(evidence: Evidence, row: str, column: str) -> Cell:
+def _matrix_cell(evidence: Evidence, row: str, column: str) -> Cell:
     if row == column:
         return Cell(MISSING)
     found = evidence.difference(row, column)
-    beats = found.mean > 0 and found.p < SIGNIFICANT
-    return Cell(formats.points(found.mean), _p(found.p), best=beats)
+    return Cell(formats.points(found.mean), _raw_p(found.p))
 
 
 def pairs_table(evidence: Evidence) -> Table:
     """Return every pair with every metric's difference, and McNemar's test."""
-    header = (
-        "Pair",
-        *map(metric_title, METRIC_NAMES),
-        "McNemar, corrected",
-    )
+    header = ("Pair", *map(metric_title, METRIC_NAMES), "McNemar")
     rows = tuple(
         (
             Cell(f"{pair.first} − {pair.second}"),
             *(_difference_cell(pair.differences[metric]) for metric in METRIC_NAMES),
-            _mcnemar_cell(pair),
+            Cell(_raw_p(pair.mcnemar)),
         )
         for pair in evidence.pairs
     )
     note = (
-        "In points, with 95% interval and corrected p; marked where that is below "
-        f"{SIGNIFICANT}. McNemar’s test compares the accuracies on these texts, and does not cover "
-        "the seeds."
+        f"In points, with {evidence.level:.0%} interval and raw p. McNemar’s test compares the "
+        f"accuracies on these texts, and does not cover the seeds. {_EXPLORATORY}"
     )
-    return Table("All pairs, all metrics", header, rows, note, folded=True, mark="shown")
+    return Table("Exploratory: all pairs, all metrics", header, rows, note, folded=True)
 
 
 def _difference_cell(found: Difference) -> Cell:
     low, high = formats.points(found.low), formats.points(found.high)
-    detail = f"{low} to {high},\n{_p(found.p)}"
-    return Cell(formats.points(found.mean), detail, best=found.p < SIGNIFICANT)
+    return Cell(formats.points(found.mean), f"{low} to {high},\n{_raw_p(found.p)}")
 
 
-def _mcnemar_cell(pair: PairEvidence) -> Cell:
-    return Cell(_p(pair.mcnemar), best=pair.mcnemar < SIGNIFICANT)
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+def _raw_p(value: float) -> str:
+    return f"p {'' if value < 0.001 else '= '}{p_value(value)}"
 
 
 def interval_figure(evidence: Evidence) -> Figure:
@@ -154,7 +162,7 @@ def interval_figure(evidence: Evidence) -> Figure:
         f"Dot chart with error bars of {metric} on test. {told}.",
         draw(_interval_chart(evidence.arms, evidence.headline)),
         "Overlapping bars do not mean that two arms are alike: they erred on the same texts. "
-        "The table of pairs below compares them text by text."
+        "The tables of differences compare them text by text."
         if evidence.pairs
         else "",
     )

@@ -97,7 +97,7 @@ def _sections(
     arms, data = summarise(results), results.data
     sections = [
         _section("Quality", *tables.quality_tables(results)),
-        _section("Evidence", *evidence_blocks(results.evidence)),
+        _section("Evidence", *evidence_blocks(results)),
         _section("Cost", *_cost_blocks(results)),
         _section("Training", charts.loss_figure(arms), search_table(results)),
         _section("Labels", charts.label_figure(arms), tables.label_table(results)),

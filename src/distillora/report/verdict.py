@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from distillora.evaluation.evidence import FEWEST_SEEDS, Evidence
 from distillora.evaluation.results import Results, Task
 from distillora.report import formats
 from distillora.report.blocks import Card
-from distillora.report.standing import Standing, stand, tell_standing
+from distillora.report.contrasts import tell_contrasts
 from distillora.report.summary import (
     ArmSummary,
     accuracy_on_test,
@@ -36,7 +37,7 @@ class Verdict:
 
 
 def judge(results: Results) -> Verdict:
-    """Compare the arms; what sets them apart is told as far as the evidence shows it.
+    """Compare the arms; a difference is called shown only where a contrast shows it.
 
     The best arm is chosen by its validation figure (weighted F1; multi-label: average
     precision) and then described by its test figures. The cheapest is the one with the lowest
@@ -50,18 +51,17 @@ def judge(results: Results) -> Verdict:
     best = max(rivals, key=lambda arm: arm.mean(chosen_by))
     cheapest = _cheapest(rivals)
     alone = len(rivals) == 1
-    standing = stand(best, rivals, results.evidence) if results.evidence and not alone else None
     sentences = (
         _quality(best, results.data.task, alone),
         _cost(best, cheapest, alone),
         speed_caveat(results) if cheapest.known(latency) is not None else "",
-        _evidence(best, standing, alone),
+        _evidence(results.evidence, (best, cheapest), alone),
         _teacher(best, arms),
         _floor(best, arms),
         _seeds(best),
     )
     text = " ".join(filter(None, sentences))
-    return Verdict(best, cheapest, text, _cards(best, cheapest, standing, alone))
+    return Verdict(best, cheapest, text, _cards(best, cheapest, results.evidence, alone))
 
 
 def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
@@ -153,11 +153,11 @@ def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
     return f"with {abs(lost):.1f} points {'less' if lost > 0 else 'more'} weighted F1 on test"
 
 
-def _evidence(best: ArmSummary, standing: Standing | None, alone: bool) -> str:
-    if standing is not None:
-        return tell_standing(best, standing)
-    if alone:
+def _evidence(evidence: Evidence | None, chosen: Sequence[ArmSummary], alone: bool) -> str:
+    if alone and not (evidence and evidence.contrasts):
         return ""
+    if evidence is not None:
+        return tell_contrasts(evidence, list(dict.fromkeys(arm.name for arm in chosen)))
     return (
         "How much of the differences is chance was not worked out when this run was made; "
         "`distillora compare` with the same --out adds it."
@@ -185,11 +185,11 @@ def _seeds(best: ArmSummary) -> str:
 
 
 def _cards(
-    best: ArmSummary, cheapest: ArmSummary, standing: Standing | None, alone: bool
+    best: ArmSummary, cheapest: ArmSummary, evidence: Evidence | None, alone: bool
 ) -> tuple[Card, ...]:
     tuned = " at tuned thresholds" if best.first.metrics.test.tuned else ""
     quality = f"{formats.ratio(best.mean(f1_on_test))} weighted F1 on test{tuned}"
-    shown = () if standing is None else (_shown_card(standing),)
+    shown = (_shown_card(evidence),) if evidence and evidence.contrasts else ()
     if best is not cheapest:
         return (
             Card("Best quality", best.name, quality),
@@ -201,12 +201,13 @@ def _cards(
     return (Card("Best quality, and cheapest to run", best.name, quality), *shown)
 
 
-def _shown_card(standing: Standing) -> Card:
-    others = f"{standing.others} other arm{'s' if standing.others > 1 else ''}"
+def _shown_card(evidence: Evidence) -> Card:
+    asked = len(evidence.contrasts)
+    shown = sum(found.shown for found in evidence.contrasts)
     return Card(
-        "Shown to be worse",
-        f"{len(standing.worse)} of {others}",
-        f"in {standing.metric}, at a corrected p below 0.05",
+        "Differences shown",
+        f"{shown} of {asked} contrast{'s' if asked > 1 else ''}",
+        f"at a corrected p below 0.05, with {FEWEST_SEEDS} seeds or more",
     )
 
 

@@ -1,0 +1,168 @@
+"""What a run shows on the questions that its recipe asks, in a table and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distillora.evaluation.evidence import FEWEST_SEEDS, ContrastEvidence, Difference, Evidence
+from distillora.report import formats
+from distillora.report.blocks import MISSING, Cell, Table
+
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "f1_weighted": "weighted F1",
+    "f1_macro": "macro F1",
+    "f1_micro": "micro F1",
+}
+
+TELLING = 0.02
+"""The largest minimum detectable difference with which "not shown" says something: 2 points are
+more than most choices between small models turn on."""
+
+_MOST_DETAILED = 3
+
+NOTHING_ASKED = "The recipe names no contrasts, so no difference is tested."
+ONE_SEED = (
+    "With one seed the intervals cover test texts alone, so no difference is called shown: "
+    f"that takes {FEWEST_SEEDS} seeds."
+)
+
+
+def metric_title(metric: str) -> str:
+    """Write a metric's name as a heading.
+
+    >>> metric_title("f1_macro")
+    'Macro F1'
+    """
+    name = METRIC_NAMES[metric]
+    return name[0].upper() + name[1:]
+
+
+def contrast_table(evidence: Evidence) -> Table:
+    """Return the recipe's questions with their answers, a contrast a row."""
+    header = ("Contrast", "Question", "Difference", "p", "p, corrected", "Detectable", "Answer")
+    rows = tuple(_contrast_row(found, evidence.headline) for found in evidence.contrasts)
+    return Table(
+        "The questions of the recipe", header, rows, _explain(evidence), words=True, mark="shown"
+    )
+
+
+def _explain(evidence: Evidence) -> str:
+    family = len(evidence.contrasts)
+    over = f" over these {family} contrasts" if family > 1 else ""
+    return (
+        f"Difference: first minus second, in points of {METRIC_NAMES[evidence.headline]} where no "
+        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided, "
+        f"and corrected by Holm{over}. Shown: a corrected p below 0.05, with {FEWEST_SEEDS} seeds "
+        "or more on both sides; a baseline draws no random numbers, so one is enough. Detectable: "
+        "the smallest true difference, in points, that 80% of such runs would show, from the "
+        "variances measured here."
+    )
+
+
+def _contrast_row(found: ContrastEvidence, headline: str) -> tuple[Cell, ...]:
+    difference = found.difference
+    low, high = formats.points(difference.low), formats.points(difference.high)
+    metric = "" if found.metric == headline else METRIC_NAMES[found.metric]
+    return (
+        Cell(f"{found.first} − {found.second}", metric),
+        Cell(found.question),
+        Cell(formats.points(difference.mean), f"{low} to {high}", best=found.shown),
+        Cell(p_value(difference.p)),
+        Cell(p_value(found.p_holm)),
+        Cell(MISSING if found.detectable is None else f"{100 * found.detectable:.1f}"),
+        Cell(answer(found)),
+    )
+
+
+def answer(found: ContrastEvidence) -> str:
+    """Say what a contrast shows, or what it could have shown."""
+    if found.detectable is None:
+        return _too_few_seeds(found)
+    if found.shown:
+        higher, lower = (
+            (found.first, found.second)
+            if found.difference.mean > 0
+            else (found.second, found.first)
+        )
+        return f"Shown: ‘{higher}’ scores higher than ‘{lower}’."
+    points = f"{100 * found.detectable:.1f} points"
+    if found.detectable <= TELLING:
+        return (
+            f"Not shown: a difference of {points} or more would have been shown in 80% of such "
+            "runs."
+        )
+    return (
+        f"This run could not tell: only differences above {points} would have been shown in 80% "
+        "of such runs."
+    )
+
+
+def _too_few_seeds(found: ContrastEvidence) -> str:
+    if found.seeds == (1, 1):
+        return "One seed: the interval covers test texts alone."
+    few = [
+        f"{seeds} of ‘{name}’"
+        for name, seeds in zip((found.first, found.second), found.seeds, strict=True)
+        if seeds < FEWEST_SEEDS
+    ]
+    return f"Too few seeds: {formats.name_list(few)}, and {FEWEST_SEEDS} are needed."
+
+
+def tell_contrasts(evidence: Evidence, names: Sequence[str]) -> str:
+    """Say briefly what the contrasts show that are about certain arms."""
+    if not evidence.contrasts:
+        return NOTHING_ASKED
+    if all(len(arm.seeds) == 1 for arm in evidence.arms):
+        return ONE_SEED
+    about = [found for found in evidence.contrasts if {found.first, found.second} & set(names)]
+    if not about:
+        arms = formats.name_list([f"‘{name}’" for name in names])
+        return f"None of the recipe’s contrasts is about {arms}."
+    shown = [_tell_shown(found) for found in about if found.shown]
+    others = [found for found in about if not found.shown]
+    return " ".join(shown + ([_tell_not_shown(others)] if others else []))
+
+
+def _tell_shown(found: ContrastEvidence) -> str:
+    if found.difference.mean < 0:
+        first, second, difference = found.second, found.first, _turn(found.difference)
+    else:
+        first, second, difference = found.first, found.second, found.difference
+    return (
+        f"Shown: ‘{first}’ is better in {METRIC_NAMES[found.metric]} than ‘{second}’ "
+        f"({tell_interval(difference)})."
+    )
+
+
+def _turn(found: Difference) -> Difference:
+    return Difference(mean=-found.mean, low=-found.high, high=-found.low, p=found.p)
+
+
+def _tell_not_shown(contrasts: Sequence[ContrastEvidence]) -> str:
+    brief = len(contrasts) > _MOST_DETAILED
+    told = [
+        f"between ‘{found.first}’ and ‘{found.second}’ in {METRIC_NAMES[found.metric]}"
+        + ("" if brief else f" ({tell_interval(found.difference)})")
+        for found in contrasts
+    ]
+    return f"No difference is shown {formats.name_list(told)}."
+
+
+def tell_interval(found: Difference) -> str:
+    """Write a difference in points, with its 95 % interval.
+
+    >>> tell_interval(Difference(mean=0.012, low=-0.001, high=0.025, p=0.08))
+    '+1.2 points, 95% interval -0.1 to +2.5'
+    """
+    mean, low, high = (formats.points(value) for value in (found.mean, found.low, found.high))
+    return f"{mean} points, 95% interval {low} to {high}"
+
+
+def p_value(value: float) -> str:
+    """Write a p-value with three decimals.
+
+    >>> p_value(0.0312), p_value(0.00004)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

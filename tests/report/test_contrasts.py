@@ -1,0 +1,76 @@
+"""The table of a recipe's questions, and its answers in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distillora.evaluation.evidence import ContrastEvidence, Difference
+from distillora.report.contrasts import answer, contrast_table
+
+
+def found(**changes: Any) -> ContrastEvidence:
+    return ContrastEvidence(
+        **{
+            "question": "Does odd beat even?",
+            "first": "odd",
+            "second": "even",
+            "metric": "f1_weighted",
+            "difference": Difference(mean=0.012, low=-0.004, high=0.028, p=0.0213),
+            "p_holm": 0.0639,
+            "detectable": 0.0134,
+            "seeds": (3, 3),
+            "shown": False,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"shown": True}, "Shown: ‘odd’ scores higher than ‘even’."),
+        (
+            {"shown": True, "difference": Difference(mean=-0.03, low=-0.05, high=-0.01, p=0.001)},
+            "Shown: ‘even’ scores higher than ‘odd’.",
+        ),
+        (
+            {},
+            "Not shown: a difference of 1.3 points or more would have been shown in 80% of such "
+            "runs.",
+        ),
+        (
+            {"detectable": 0.041},
+            "This run could not tell: only differences above 4.1 points would have been shown in "
+            "80% of such runs.",
+        ),
+        (
+            {"detectable": None, "seeds": (1, 1)},
+            "One seed: the interval covers test texts alone.",
+        ),
+        (
+            {"detectable": None, "seeds": (3, 1)},
+            "Too few seeds: 1 of ‘even’, and 3 are needed.",
+        ),
+        (
+            {"detectable": None, "seeds": (2, 2)},
+            "Too few seeds: 2 of ‘odd’ and 2 of ‘even’, and 3 are needed.",
+        ),
+    ],
+)
+def test_the_answer_says_what_is_shown_or_could_have_been(changes, words) -> None:
+    assert answer(found(**changes)) == words
+
+
+def test_a_row_has_difference_both_p_values_and_what_was_detectable(make_run) -> None:
+    _, results = make_run(arms=("odd", "even"), rows=100)
+    contrasts = (found(shown=True), found(metric="accuracy", detectable=None, seeds=(1, 1)))
+    table = contrast_table(results.evidence.model_copy(update={"contrasts": contrasts}))
+    first, second = table.rows
+    assert [cell.text for cell in first[:6]] == [
+        "odd − even", "Does odd beat even?", "+1.2", "0.021", "0.064", "1.3",
+    ]  # fmt: skip
+    assert (first[2].spread, first[2].best, first[0].spread) == ("-0.4 to +2.8", True, "")
+    assert (second[0].spread, second[2].best, second[5].text) == ("accuracy", False, "–")
+    assert "corrected by Holm over these 2 contrasts" in table.note
