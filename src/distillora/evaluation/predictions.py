@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from distillora.probabilities import sigmoid
 
 @dataclass(frozen=True)
 class Predictions:
-    """One arm's outputs on the test split at one seed.
+    """One arm's outputs on one split at one seed.
 
     Attributes:
         classes: the first label of each row, shape (rows,).
@@ -30,8 +31,10 @@ class Predictions:
     logits: npt.NDArray[np.float64]
 
 
-def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
-    """Read an arm's outputs on the test split.
+def read_predictions(
+    run_dir: Path, run: ArmResult, split: Literal["validation", "test"] = "test"
+) -> Predictions:
+    """Read an arm's outputs on a split.
 
     Raises:
         IntegrityError: the file is missing, cannot be read, or has other rows than
@@ -40,7 +43,7 @@ def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
     path = run_dir / run.predictions
     try:
         columns = pq.read_table(
-            path, columns=["labels", "logits"], filters=[("split", "=", "test")]
+            path, columns=["labels", "logits"], filters=[("split", "=", split)]
         ).to_pydict()
         logits = np.array(columns["logits"], dtype=np.float64)
         classes = np.array([labels[0] for labels in columns["labels"]], dtype=np.int64)
@@ -49,9 +52,9 @@ def read_predictions(run_dir: Path, run: ArmResult) -> Predictions:
             truth[row, labels] = True
     except (OSError, pa.ArrowException, ValueError, LookupError) as error:
         raise _broken(path, str(error)) from error
-    expected = run.metrics.test.rows
+    expected = getattr(run.metrics, split).rows
     if len(classes) != expected:
-        raise _broken(path, f"it holds {len(classes)} test rows instead of {expected}")
+        raise _broken(path, f"it holds {len(classes)} {split} rows instead of {expected}")
     return Predictions(classes, truth, logits)
 
 

@@ -7,40 +7,27 @@ thresholds of the ladder's last rung, which say how much there is to win and are
 from __future__ import annotations
 
 import functools
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.metrics import confusion_matrix
 
-from distillora.artifacts import write_atomic, write_file_atomic
-from distillora.evaluation.calibration import calibration_error, fit_temperature
+from distillora.artifacts import ArmLayout, write_atomic, write_file_atomic
 from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
-from distillora.evaluation.ladder import climb_ladder
-from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
-from distillora.evaluation.results import (
-    ArmResult,
-    Cost,
-    Ladder,
-    Metrics,
-    Parameters,
-    SplitMetrics,
-)
-from distillora.evaluation.thresholds import (
-    THRESHOLD_SHRINKAGE,
-    THRESHOLD_SMOOTHING,
-    tune_thresholds,
-)
+from distillora.evaluation.predictions import Predictions
+from distillora.evaluation.quality import Quality, evaluate_logits
+from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.bench import Workbench
 from distillora.pipeline.make import TrainingRecord
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.scorers import Scorer, load_scorer
-from distillora.probabilities import sigmoid
 
-EVALUATED = ("validation", "test")
+SplitName = Literal["validation", "test"]
+EVALUATED: tuple[SplitName, ...] = get_args(SplitName)
 
-Logits = dict[str, npt.NDArray[np.float32]]
+Logits = dict[SplitName, npt.NDArray[np.float32]]
 
 
 def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResult:
@@ -50,11 +37,7 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
     # arms that were made before layers were recorded kept those of their plan
     layers = training.layers or plan.layers or ()
     logits, cost = _score(bench, plan, scorer, training)
-    temperature = fit_temperature(
-        logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
-    )
-    thresholds = _tune(bench, logits["validation"] / temperature)
-    _save_predictions(bench, plan, logits)
+    _save_predictions(bench, folder, logits)
     result = ArmResult(
         name=name,
         seed=bench.seed,
@@ -68,18 +51,11 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,
-        metrics=Metrics(
-            validation=_measure(bench, "validation", logits, temperature, thresholds),
-            test=_measure(bench, "test", logits, temperature, thresholds),
-        ),
-        temperature=temperature,
-        thresholds=None if thresholds is None else tuple(thresholds.tolist()),
-        ladder=_climb(bench, logits, temperature, thresholds),
         cost=cost,
         history=training.history,
-        confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
         weights_sha256=scorer.sha256,
+        **_evaluate(bench, logits),
     )
     write_atomic(folder.result, result.model_dump_json(indent=1))
     return result
@@ -112,68 +88,20 @@ def _score(
     return logits, cost
 
 
-def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
-    if not bench.data.recipe.multi_label:
-        return None
-    truth = bench.data.targets("validation")
-    return tune_thresholds(
-        sigmoid(validation), truth, smoothing=THRESHOLD_SMOOTHING, shrinkage=THRESHOLD_SHRINKAGE
+def _evaluate(bench: Workbench, logits: Logits) -> Quality:
+    corpus = bench.data.corpus
+    validation, test = (
+        Predictions(
+            classes=corpus.splits[split].classes(),
+            truth=corpus.splits[split].multi_hot(len(corpus.label_names)) > 0,
+            logits=logits[split].astype(np.float64),
+        )
+        for split in EVALUATED
     )
+    return evaluate_logits(validation, test, bench.data.recipe.task, corpus.label_names)
 
 
-def _climb(
-    bench: Workbench,
-    logits: Logits,
-    temperature: float,
-    thresholds: npt.NDArray[np.float64] | None,
-) -> Ladder | None:
-    if thresholds is None:
-        return None
-    # in float64, as the metrics are: else a score at a threshold could fall on either side
-    probabilities = {
-        split: sigmoid(own.astype(np.float64) / temperature) for split, own in logits.items()
-    }
-    return climb_ladder(
-        probabilities["validation"],
-        bench.data.targets("validation"),
-        probabilities["test"],
-        bench.data.targets("test"),
-        thresholds,
-    )
-
-
-def _measure(
-    bench: Workbench,
-    split: str,
-    logits: Logits,
-    temperature: float,
-    thresholds: npt.NDArray[np.float64] | None,
-) -> SplitMetrics:
-    targets, labels = bench.data.targets(split), bench.data.corpus.label_names
-    task, scored = bench.data.recipe.task, logits[split]
-    if task == "multi_label":
-        measured = multi_label_metrics(scored, targets, labels, thresholds, temperature)
-    else:
-        measured = single_label_metrics(scored, targets, labels)
-    errors = {
-        "calibration_error": calibration_error(scored / temperature, targets, task),
-        "uncalibrated_error": calibration_error(scored, targets, task),
-    }
-    return measured.model_copy(update=errors)
-
-
-def _count_confusions(
-    bench: Workbench, logits: npt.NDArray[np.float32]
-) -> tuple[tuple[int, ...], ...]:
-    counts = confusion_matrix(
-        bench.data.corpus.splits["test"].classes(),
-        logits.argmax(axis=1),
-        labels=range(len(bench.data.corpus.label_names)),
-    )
-    return tuple(tuple(row) for row in counts.tolist())
-
-
-def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:
+def _save_predictions(bench: Workbench, folder: ArmLayout, logits: Logits) -> None:
     """Write split, row, id, labels and logits of every scored text, but not the text."""
     splits = {split: bench.data.corpus.splits[split] for split in EVALUATED}
     table = pa.table(
@@ -193,6 +121,6 @@ def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:
         }
     )
     write_file_atomic(
-        bench.folder(plan.name).predictions,
+        folder.predictions,
         lambda part: pq.write_table(table, part, compression="zstd"),
     )

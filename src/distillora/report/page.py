@@ -92,7 +92,7 @@ def _sections(
 ) -> tuple[Section, ...]:
     arms, data = summarise(results), results.data
     sections = [
-        _section("Quality", *tables.quality_tables(results)),
+        _section("Quality", tables.label_note(results), *tables.quality_tables(results)),
         _section("Evidence", *evidence_blocks(results.evidence)),
         _section("Cost", tables.cost_table(results), charts.tradeoff_figure(arms, data.task)),
         _section("Training", charts.loss_figure(arms), search_table(results)),
