@@ -46,6 +46,8 @@ def judge_arm(bench: Workbench, name: str, training: TrainingRecord) -> ArmResul
         objective=plan.describe_objective(),
         architecture=plan.architecture,
         teachers=plan.arm.teachers,
+        teacher_seeds=training.teacher_seeds,
+        teacher_precision=training.teacher_precision,
         layers=layers,
         search=training.search,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -37,6 +38,8 @@ class TrainingRecord(BaseModel):
     ``choice`` says in words what was chosen on validation, beside the epoch.
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
     ``layers`` are those that it kept, ``search`` how they were found.
+    ``teacher_seeds`` are those of the teachers whose outputs were learnt, ``teacher_precision`` is
+    what these were computed in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +54,8 @@ class TrainingRecord(BaseModel):
     choice: str | None = None
     layers: Layers | None = None
     search: LayerSearchRecord | None = None
+    teacher_seeds: tuple[int, ...] = ()
+    teacher_precision: str | None = None
 
     @property
     def teacher_seconds(self) -> float | None:
@@ -131,7 +136,17 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> TrainingRecord:
         title=plan.name,
         plus_ratio=plus_ratio,
     )
-    return _record(trained, metric, _time_before(bench, plan, outputs))
+    record = _record(trained, metric, _time_before(bench, plan, outputs))
+    return record.model_copy(update=_describe_teachers(plan, outputs))
+
+
+def _describe_teachers(plan: ArmPlan, outputs: OutputsBySource) -> dict[str, Any]:
+    if not outputs:
+        return {}
+    return {
+        "teacher_seeds": tuple(sorted({teacher.seed for teacher, _ in outputs})),
+        "teacher_precision": resolve_precision(plan.arm.objective.teacher_precision),
+    }
 
 
 def _fit_baseline(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
@@ -149,16 +164,22 @@ def _fit_baseline(bench: Workbench, plan: ArmPlan) -> TrainingRecord:
 
 def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
-    before: dict[str, float] = {}
     made = [Task(name, bench.seed) for name in plan.arm.needs]
-    for task in dict.fromkeys([*made, *(teacher for teacher, _ in outputs)]):
-        record = _read_record(bench.folder(*task))
-        before |= {**record.before, f"{task.arm}, seed {task.seed}": record.seconds}
+    before = time_making(bench, [*made, *(teacher for teacher, _ in outputs)])
     for (task, split), found in outputs.items():
         kind = "outputs" if found.hidden is None else "outputs and hidden states"
         place = "" if split == "train" else f" on {split}"
         before[f"{kind} of {task.arm}, seed {task.seed}{place}"] = found.seconds
     return before
+
+
+def time_making(bench: Workbench, tasks: Iterable[Task]) -> dict[str, float]:
+    """Return the seconds of finished models and of all that they depend on, each once."""
+    seconds: dict[str, float] = {}
+    for task in dict.fromkeys(tasks):
+        record = _read_record(bench.folder(*task))
+        seconds |= {**record.before, f"{task.arm}, seed {task.seed}": record.seconds}
+    return seconds
 
 
 def _read_record(folder: ArmLayout) -> TrainingRecord:
