@@ -7,6 +7,8 @@ thresholds of the ladder's last rung, which say how much there is to win and are
 from __future__ import annotations
 
 import functools
+import hashlib
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,13 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillora.artifacts import ArmLayout, write_atomic, write_file_atomic
+from distillora.errors import IntegrityError
 from distillora.evaluation.cost import measure_latency, time_prediction, weights_bytes
-from distillora.evaluation.predictions import Predictions
+from distillora.evaluation.predictions import Predictions, read_predictions
 from distillora.evaluation.quality import Quality, evaluate_logits
 from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.bench import Workbench
-from distillora.pipeline.make import TrainingRecord
+from distillora.pipeline.ensembles import EnsemblePlan
+from distillora.pipeline.make import TrainingRecord, time_making
 from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.schedule import Task
 from distillora.pipeline.scorers import Scorer, load_scorer
 
 SplitName = Literal["validation", "test"]
@@ -88,6 +93,64 @@ def _score(
         device=scorer.device,
     )
     return logits, cost
+
+
+def judge_ensemble(bench: Workbench, plan: EnsemblePlan, members: Sequence[ArmResult]) -> ArmResult:
+    """Evaluate the mean of the members' logits, as they were recorded, and write it as an arm's.
+
+    Raises:
+        IntegrityError: a member's predictions are missing or torn, or of other rows.
+    """
+    logits: Logits = {split: _mean_logits(bench, members, split) for split in EVALUATED}
+    folder = bench.folder(plan.name)
+    _save_predictions(bench, folder, logits)
+    tasks = [Task(member.name, member.seed) for member in members]
+    result = ArmResult(
+        name=plan.name,
+        seed=bench.seed,
+        init=plan.describe(),
+        tuning="nothing",
+        objective="-",
+        architecture="Ensemble",
+        members=tuple(f"{task.arm}, seed {task.seed}" for task in tasks),
+        layers=(),
+        parameters=Parameters(
+            trainable=0, total=sum(member.parameters.total for member in members)
+        ),
+        best_epoch=0,
+        best_metric="",
+        cost=Cost(
+            model_bytes=sum(member.cost.model_bytes for member in members),
+            training_seconds=0.0,
+            teacher_seconds=sum(time_making(bench, tasks).values()),
+        ),
+        history=(),
+        predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
+        weights_sha256=_hash_all([member.weights_sha256 for member in members]),
+        **_evaluate(bench, logits),
+    )
+    write_atomic(folder.result, result.model_dump_json(indent=1))
+    return result
+
+
+def _mean_logits(
+    bench: Workbench, members: Sequence[ArmResult], split: SplitName
+) -> npt.NDArray[np.float32]:
+    truth = bench.data.corpus.splits[split].multi_hot(len(bench.data.corpus.label_names))
+    found = []
+    for member in members:
+        own = read_predictions(bench.layout.root, member, split)
+        if not np.array_equal(own.truth, truth):
+            raise IntegrityError(
+                f"{bench.layout.root / member.predictions} was scored on other {split} rows than "
+                "the run has. Delete that arm's result.json and run `distillora compare` again."
+            )
+        found.append(own.logits)
+    return np.asarray(np.mean(found, axis=0), np.float32)
+
+
+def _hash_all(hashes: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _evaluate(bench: Workbench, logits: Logits) -> Quality:

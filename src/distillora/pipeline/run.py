@@ -25,8 +25,9 @@ from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, DataRecord, Environment, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
 from distillora.pipeline.bench import Workbench
+from distillora.pipeline.ensembles import plan_ensembles
 from distillora.pipeline.jobs import make_side_by_side
-from distillora.pipeline.judge import judge_arm
+from distillora.pipeline.judge import judge_arm, judge_ensemble
 from distillora.pipeline.make import make_arm, read_training
 from distillora.pipeline.plan import ArmPlan, plan_arms, plan_table
 from distillora.pipeline.prepare import (
@@ -63,7 +64,8 @@ def show_plan(recipe: Recipe) -> RenderableType:
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
     notes = format_warnings([*find_warnings(found), *chosen])
-    return Group(Text(about), *notes, *_describe_extra(extra), plan_table(plans, recipe.seeds))
+    table = plan_table(plans, recipe.seeds, plan_ensembles(recipe))
+    return Group(Text(about), *notes, *_describe_extra(extra), table)
 
 
 def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
@@ -101,14 +103,16 @@ def compare(recipe: Recipe, out: Path, reporter: Reporter, jobs: int = 1) -> Res
             reporter.say(note)
         for line in _describe_extra(extra):
             reporter.say(line)
-        reporter.say(plan_table(plans, recipe.seeds))
+        reporter.say(plan_table(plans, recipe.seeds, plan_ensembles(recipe)))
         bench = Workbench(plans, data, layout, recipe.seeds[0], reporter)
         tasks = plan_tasks(recipe)
         _make_arms(bench, tasks, jobs)
         if not is_main_process():
             return None
+        judged = {task: _judge(bench, *task) for task in tasks}
+        judged |= _judge_ensembles(bench, judged)
         # by seed, each with its arms in their order
-        arms = tuple(_judge(bench, *task) for task in sorted(tasks, key=_by_seed(recipe)))
+        arms = tuple(judged[task] for task in sorted(judged, key=_by_seed(recipe)))
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
@@ -221,9 +225,21 @@ def _judge(bench: Workbench, name: str, seed: int) -> ArmResult:
     return ArmResult.model_validate_json(finished.read_bytes())
 
 
+def _judge_ensembles(bench: Workbench, judged: Mapping[Task, ArmResult]) -> dict[Task, ArmResult]:
+    """Evaluate every ensemble anew, which takes seconds: its members may have changed."""
+    found = {}
+    for plan in plan_ensembles(bench.data.recipe):
+        for seed, members in plan.members.items():
+            bench.reporter.stage(f"{plan.name}, seed {seed}: averaging {len(members)} models")
+            own = [judged[member] for member in members]
+            found[Task(plan.name, seed)] = judge_ensemble(bench.at(seed), plan, own)
+    return found
+
+
 def _describe_environment(recipe: Recipe, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
-    wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
+    trained = [arm for arm in recipe.arms.values() if not arm.init.ensemble]
+    wanted = {resolve_precision(arm.training.precision) for arm in trained}
     return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 

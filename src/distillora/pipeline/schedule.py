@@ -18,11 +18,13 @@ def plan_tasks(recipe: Recipe) -> dict[Task, frozenset[Task]]:
     """Map each arm at each seed to what must be made before; in an order that keeps to that.
 
     An arm comes at all seeds before the next one does, for a student may learn from its teacher
-    at all seeds. A baseline draws no random numbers, so it is made once, at the first seed.
+    at all seeds. A baseline draws no random numbers, so it is made once, at the first seed. An
+    ensemble is not made, only evaluated (:mod:`distillora.pipeline.ensembles`).
     """
     return {
         Task(name, seed): frozenset(_needs(recipe, name, seed))
         for name in recipe.arm_order()
+        if not recipe.arms[name].init.ensemble
         for seed in (recipe.seeds[:1] if recipe.arms[name].init.baseline else recipe.seeds)
     }
 

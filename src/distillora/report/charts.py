@@ -102,7 +102,8 @@ def _epoch_axis(rows: list[dict[str, Any]]) -> alt.Axis:
 
 
 def tradeoff_figure(arms: Sequence[ArmSummary], task: Task) -> Figure:
-    """Draw weighted F1 on test against latency, size and training time."""
+    """Draw weighted F1 on test against latency, size and training time; without ensembles."""
+    arms = [arm for arm in arms if not arm.first.is_ensemble]
     points = "; ".join(
         f"{arm.name}: {formats.ratio(arm.mean(f1_on_test))} at "
         f"{formats.short(arm.mean(lambda run: run.cost.latency_ms))} ms, "

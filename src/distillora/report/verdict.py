@@ -42,7 +42,7 @@ def judge(results: Results) -> Verdict:
     precision) and then described by its test figures. The cheapest is the one with the lowest
     latency; within 5 % of that the smaller model, and of equal models the better one. A teacher
     that is larger than every other arm does not compete, for the question is which small model to
-    ship; neither does a baseline, which is there to be beaten.
+    ship; neither does a baseline, which is there to be beaten, or an ensemble, which cannot ship.
     """
     arms = summarise(results)
     rivals = _rivals(arms)
@@ -56,6 +56,7 @@ def judge(results: Results) -> Verdict:
         _evidence(best, standing, alone),
         _teacher(best, arms),
         _floor(best, arms),
+        _ensembles(arms),
         _seeds(best),
     )
     text = " ".join(filter(None, sentences))
@@ -73,11 +74,20 @@ def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
 
 
 def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
-    floors = [arm for arm in arms if not arm.first.is_encoder and arm is not best]
+    floors = [arm for arm in arms if arm.first.is_baseline and arm is not best]
     return " ".join(
         f"The floor, ‘{arm.name}’ ({arm.first.init}), reaches a weighted F1 of "
         f"{formats.ratio(arm.mean(f1_on_test))}."
         for arm in floors
+    )
+
+
+def _ensembles(arms: Sequence[ArmSummary]) -> str:
+    return " ".join(
+        f"The ensemble ‘{arm.name}’ ({arm.first.init}), which cannot ship, reaches a weighted F1 "
+        f"of {formats.ratio(arm.mean(f1_on_test))}."
+        for arm in arms
+        if arm.first.is_ensemble
     )
 
 
