@@ -132,6 +132,16 @@ def test_arms_are_made_after_those_that_they_need() -> None:
             "more.txt",
             ["arms.teacher.objective.extra_text", "only a teacher"],
         ),
+        (
+            "arms.teacher.objective.teacher_precision",
+            "bf16",
+            ["arms.teacher.objective.teacher_precision", "no teacher's outputs", "bf16"],
+        ),
+        (
+            "arms.odd.objective.teacher_precision",
+            "fp16",
+            ["arms.odd.objective.teacher_precision", "'bf16' or 'fp32'"],
+        ),
         ("arms.odd.init.weights", "random", ["arms.odd.init", "weights", "not with arm"]),
         ("arms.teacher.init.weights", "none", ["arms.teacher.init.weights", "'random'"]),
         ("arms.teacher.init", {"baseline": "bm25"}, ["arms.teacher.init.baseline", "'tfidf'"]),
@@ -254,6 +264,78 @@ def test_a_baseline_inherits_training_chooses_its_metric_and_is_written_out_and_
     values["arms"]["floor"] = {"init": {"baseline": "tfidf"}, "training": {"best_metric": "loss"}}
     recipe = parse_recipe(values)
     assert recipe.arms["floor"].training.best_metric == "loss"
+    assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+BOTH: dict[str, Any] = {"init": {"ensemble": ["teacher", "odd"]}}
+
+
+@pytest.mark.parametrize(
+    ("init", "words"),
+    [
+        ({"ensemble": []}, ["init.ensemble", "at least 1"]),
+        ({"ensemble": ["teacher", "teacher"]}, ["arms.both.init", "names an arm twice"]),
+        ({"ensemble": ["teacher", "ood"]}, ["arms.both.init.ensemble", "Did you mean 'odd'"]),
+        ({"ensemble": ["floor", "odd"]}, ["arms.both.init.ensemble", "'floor' is a baseline"]),
+        ({"ensemble": ["pair", "odd"]}, ["init.ensemble: 'pair' is an ensemble", "(teacher, odd)"]),
+        ({"ensemble": ["odd"], "ensemble_seeds": "own"}, ["arms.both.init", "that arm itself"]),
+        ({"ensemble": ["odd"], "ensemble_seeds": "each"}, ["ensemble_seeds", "'own' or 'all'"]),
+        ({"ensemble": ["odd"], "arm": "odd"}, ["arms.both.init", "not arm and ensemble"]),
+        ({"ensemble": ["odd"], "layers": "odd"}, ["arms.both.init", "layers is for an encoder"]),
+        ({"ensemble": ["odd"], "weights": "random"}, ["arms.both.init", "weights"]),
+        ({"ensemble": ["odd"], "output_bias": "frequencies"}, ["arms.both.init", "output_bias"]),
+        ({"arm": "odd", "ensemble_seeds": "own"}, ["arms.both.init", "goes with an ensemble"]),
+    ],
+)
+def test_an_ensemble_averages_other_arms_and_nothing_else(
+    init: dict[str, Any], words: list[str]
+) -> None:
+    values = changed("arms.both", {"init": init})
+    values["arms"] |= {"pair": BOTH, "floor": {"init": {"baseline": "tfidf"}}}
+    with pytest.raises(RecipeError) as refusal:
+        parse_recipe(values)
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"tuning": LORA}, ["arms.both", "tuning 'lora'"]),
+        ({"objective": {"labels": 0.5}}, ["arms.both", "no objective"]),
+        ({"training": {"best_metric": "loss"}}, ["arms.both.training", "not trained"]),
+    ],
+)
+def test_an_ensemble_is_not_trained(settings: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        parse_recipe(changed("arms.both", {**BOTH, **settings}))
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("arm", "key"),
+    [
+        ({"init": {"arm": "both"}}, "init.arm"),
+        (
+            {"init": {"arm": "odd"}, "objective": {"distillation": 1, "teacher": ["odd", "both"]}},
+            "objective.teacher",
+        ),
+    ],
+)
+def test_nothing_starts_or_learns_from_an_ensemble(arm: dict[str, Any], key: str) -> None:
+    values = changed("arms.both", BOTH)
+    values["arms"]["late"] = arm
+    with pytest.raises(RecipeError, match=rf"arms\.late\.{key}: 'both' is an ensemble"):
+        parse_recipe(values)
+
+
+@pytest.mark.parametrize("tuning", ["full", "none"])
+@pytest.mark.parametrize("seeds", ["own", "all"])
+def test_an_ensemble_is_written_out_and_read_again(tuning: str, seeds: str) -> None:
+    values = changed("training", {"epochs": 7})
+    init = {**BOTH["init"], "ensemble_seeds": seeds}
+    values["arms"]["both"] = {"init": init, "tuning": {"method": tuning}}
+    recipe = parse_recipe(values)
+    assert recipe.arms["both"].init.ensemble == ("teacher", "odd")
     assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from distillora.evaluation.results import Results
+from distillora.pipeline.ensembles import plan_ensembles
 from distillora.pipeline.schedule import plan_tasks
 from distillora.recipe import load_recipe, parse_recipe
 from distillora.report.summary import ArmSummary, summarise
@@ -24,7 +25,8 @@ def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) ->
     assert results.environment.commit is not None and results.environment.dirty is False
     # read anew, so that a setting which is younger than the run counts with its default
     ran = parse_recipe(results.recipe)
-    assert {(arm.name, arm.seed) for arm in results.arms} == set(plan_tasks(ran))
+    ensembles = {(plan.name, seed) for plan in plan_ensembles(ran) for seed in plan.members}
+    assert {(arm.name, arm.seed) for arm in results.arms} == {*plan_tasks(ran), *ensembles}
     assert (ran.task, ran.training, ran.arms) == (recipe.task, recipe.training, recipe.arms)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distillora.pipeline.ensembles import plan_ensembles
 from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.recipe import parse_recipe
 
@@ -37,3 +38,27 @@ def test_a_baseline_is_made_once() -> None:
     arms = {"floor": {"init": {"baseline": "tfidf"}}, "teacher": {"init": {"backbone": "bundled"}}}
     planned = plan_tasks(parse_recipe({"name": "mine", "arms": arms, "seeds": [4, 1]}))
     assert list(planned) == [Task("floor", 4), Task("teacher", 4), Task("teacher", 1)]
+
+
+ARMS: dict[str, Any] = {
+    "both": {"init": {"ensemble": ["odd", "teacher"]}},
+    "pair": {"init": {"ensemble": ["odd", "teacher"], "ensemble_seeds": "own"}},
+    "odd": {"init": {"arm": "teacher", "layers": "odd"}},
+    "teacher": {"init": {"backbone": "bundled"}},
+}
+
+
+def test_an_ensemble_is_never_made() -> None:
+    planned = plan_tasks(parse_recipe({"name": "mine", "arms": ARMS, "seeds": [4, 1]}))
+    assert {task.arm for task in planned} == {"odd", "teacher"}
+
+
+def test_an_ensemble_of_all_seeds_is_evaluated_once_and_one_of_own_seeds_at_each() -> None:
+    both, pair = plan_ensembles(parse_recipe({"name": "mine", "arms": ARMS, "seeds": [4, 1]}))
+    assert both.members == {
+        4: (Task("odd", 4), Task("odd", 1), Task("teacher", 4), Task("teacher", 1))
+    }
+    assert pair.members == {
+        4: (Task("odd", 4), Task("teacher", 4)),
+        1: (Task("odd", 1), Task("teacher", 1)),
+    }

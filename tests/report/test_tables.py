@@ -12,7 +12,7 @@ from distillora.report import summary_table
 from distillora.report.charts import confusion_figure, loss_figure
 from distillora.report.formats import clock, layer_list, name_list, size
 from distillora.report.summary import ArmSummary, summarise
-from distillora.report.tables import cost_table, label_table, quality_tables
+from distillora.report.tables import cost_table, label_note, label_table, quality_tables
 from distillora.report.tradeoff import spread_apart
 
 
@@ -148,13 +148,70 @@ def test_the_ladder_of_thresholds_has_a_column_each_and_marks_no_oracle(make_run
         "Fixed at 0.5",
         "One, tuned",
         "Per label, tuned",
-        "Per label, shrunk",
+        "As shipped",
+        "Set how",
         "Oracle, not a result",
     ]
     ladder = results.arms[0].ladder
     rungs = (ladder.fixed, ladder.one, ladder.exact, ladder.tuned, ladder.oracle)
-    assert [cell.text for cell in table.rows[0][1:]] == [f"{r.f1_macro:.4f}" for r in rungs]
+    expected = [f"{rung.f1_macro:.4f}" for rung in rungs]
+    assert [cell.text for cell in table.rows[0][1:]] == [*expected[:4], "shrunk", expected[4]]
     assert best_of(table, "Oracle, not a result") == []
+
+
+def test_the_ladder_says_how_thresholds_were_set_at_each_seed(make_run):
+    _, results = make_run(arms=("odd", "even"), seeds=(0, 1, 2), task="multi_label")
+    methods = dict(zip((0, 1, 2), ("exact", "smoothed", "exact"), strict=True))
+    arms = tuple(
+        arm.model_copy(update={"threshold_method": methods[arm.seed]}) for arm in results.arms
+    )
+    table = quality_tables(results.model_copy(update={"arms": arms}))[-1]
+    column = table.header.index("Set how")
+    assert [row[column].text for row in table.rows] == ["exact, smoothed"] * 2
+
+
+def with_any_label(results, value):
+    """Set the accuracy against any of a row's labels."""
+    arms = []
+    for arm in results.arms:
+        test = arm.metrics.test.model_copy(update={"accuracy_any_label": value})
+        metrics = arm.metrics.model_copy(update={"test": test})
+        arms.append(arm.model_copy(update={"metrics": metrics}))
+    return results.model_copy(update={"arms": tuple(arms)})
+
+
+def test_accuracy_against_any_label_stands_beside_accuracy_where_it_was_measured(make_run):
+    _, results = make_run(arms=("odd", "even"))
+    (older,) = quality_tables(results)
+    assert not any("any label" in title for title in older.header)
+    (table,) = quality_tables(with_any_label(results, 0.875))
+    titles = [title.split("\N{NO-BREAK SPACE}")[0] for title in table.header]
+    assert titles[titles.index("Accuracy") + 1] == "Accuracy, any label"
+    assert table.rows[0][titles.index("Accuracy, any label")].text == "0.8750"
+
+
+def test_the_report_says_which_of_several_labels_counts_and_how_many_texts_have_several(make_run):
+    _, results = make_run(arms=("odd",))
+    note = label_note(with_any_label(results, 0.875))
+    assert note.text == (
+        "Of the 1,200 test texts, 150 (12.5%) have several labels. One label per text counts, in "
+        "training and on test: the first one listed, in GoEmotions the one with the lowest "
+        "number. ‘Accuracy, any label’ counts a prediction as right if the text has that label."
+    )
+    assert "Accuracy, any label" not in label_note(results).text
+    own = results.model_copy(update={"recipe": results.recipe | {"data": {"source": "table"}}})
+    assert "GoEmotions" not in label_note(own).text
+
+
+def test_nothing_is_said_of_several_labels_where_they_all_count_or_there_are_none(make_run):
+    _, multi = make_run(arms=("odd",), task="multi_label")
+    assert label_note(multi) is None
+    _, single = make_run(arms=("odd",))
+    audit = single.data.audit
+    test = audit.splits["test"].model_copy(update={"labels_per_row": {1: 1200}})
+    audit = audit.model_copy(update={"splits": audit.splits | {"test": test}})
+    data = single.data.model_copy(update={"audit": audit})
+    assert label_note(single.model_copy(update={"data": data})) is None
 
 
 def test_many_labels_are_cut_to_those_that_can_be_read(make_run):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from distillora.evaluation.evidence import Difference
-from distillora.evaluation.results import ArmResult, Results
+from distillora.evaluation.results import ArmResult, Cost, Results
+from distillora.report.page import compose
 from distillora.report.verdict import judge
 
 
@@ -215,3 +216,35 @@ def test_several_seeds_are_judged_by_their_mean(make_run):
     assert "means over 3 seeds" in verdict.text
     mean = sum(run.metrics.test.f1_weighted for run in verdict.best.runs) / 3
     assert f"weighted F1 of {mean:.4f}" in verdict.text
+
+
+def as_ensemble(arm: ArmResult) -> ArmResult:
+    """Return an arm as if it were the mean of two others."""
+    return arm.model_copy(
+        update={
+            "init": "mean of the logits of odd and even, all seeds",
+            "members": ("odd, seed 0", "even, seed 0"),
+            "layers": (),
+            "history": (),
+            "cost": Cost(model_bytes=10, training_seconds=0.0, teacher_seconds=60.0),
+        }
+    )
+
+
+def test_an_ensemble_does_not_compete_and_is_no_floor(make_run):
+    _, results = make_run(arms=("odd", "even", "both"))
+    results = change(results, both={"validation": 0.99, "test": 0.98})
+    arms = tuple(as_ensemble(arm) if arm.name == "both" else arm for arm in results.arms)
+    results = results.model_copy(update={"arms": arms})
+    verdict = judge(results)
+    assert "both" not in (verdict.best.name, verdict.cheapest.name)
+    assert (
+        "The ensemble ‘both’ (mean of the logits of odd and even, all seeds), which cannot ship, "
+        "reaches a weighted F1 of 0.9800."
+    ) in verdict.text
+    page = compose(results, ())
+    assert "floor" not in verdict.text and "floor" not in str(page.sections)
+    (figure,) = (
+        b for s in page.sections for b in s.blocks if b.kind == "figure" and "cost" in b.name
+    )
+    assert "even:" in figure.alt and "both:" not in figure.alt

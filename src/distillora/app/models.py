@@ -93,7 +93,7 @@ def _of_run(run: Path) -> list[Choice]:
 
 
 def _arm_folders(run: Path) -> list[tuple[str, Path]]:
-    """Return each arm's name and its folder at its first seed; a baseline cannot be opened."""
+    """Return each encoder's name and its folder at its first seed; other arms cannot be opened."""
     layout = RunLayout(run)
     first: dict[str, ArmLayout] = {}
     for arm in filter(lambda arm: arm.is_encoder, Results.load(layout.results).arms):

@@ -18,7 +18,7 @@ from distillora.probabilities import sigmoid
 
 @dataclass(frozen=True)
 class Predictions:
-    """One arm's outputs on a split at one seed.
+    """One arm's outputs on one split at one seed.
 
     Attributes:
         classes: the first label of each row, shape (rows,).

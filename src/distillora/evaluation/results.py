@@ -139,6 +139,7 @@ class Cost(Record):
         training_seconds: wall time of this arm's own training, evaluation of each epoch included.
         teacher_seconds: wall time of the teacher's training and of its cached outputs on which
             this arm depends; None for an arm without a teacher. Not part of ``training_seconds``.
+            For an ensemble, what its members and all that they depend on took.
         examples_per_second: training examples per second of training steps.
         peak_memory_bytes: peak resident memory of the process during training (device memory
             on a GPU).
@@ -315,9 +316,10 @@ class ArmResult(Record):
             a teacher, and in results from before schema version 2.
         members: for an ensemble, the models whose logits it averages, as ``arm, seed n``.
         layers: indices (from 0) of the layers that it kept of the model that it started from;
-            empty for a baseline.
+            empty for a baseline and for an ensemble.
         search: how they were found, where they were searched.
-        best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``.
+        best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``
+            (empty for an ensemble).
         temperature: what to divide the logits by for calibrated probabilities, from validation;
             None in older results.
         thresholds: per-label thresholds on these probabilities, from validation (multi-label
@@ -332,8 +334,10 @@ class ArmResult(Record):
         predictions: path of ``predictions.parquet`` relative to the run folder.
         weights_sha256: hash of the weights that were evaluated; for an ensemble, of the hashes of
             its members.
-        fingerprint: what these weights depend on; None in results from before schema version 2.
-        environment: what trained this arm, and when; None in results from before schema version 2.
+        fingerprint: what these weights depend on; None for an ensemble, whose ``weights_sha256``
+            stands for its members, and in results from before schema version 2.
+        environment: what trained this arm, and when; None for an ensemble, and in results from
+            before schema version 2.
     """
 
     name: str
@@ -375,6 +379,11 @@ class ArmResult(Record):
     def is_ensemble(self) -> bool:
         """Whether it only averages the logits of other arms."""
         return bool(self.members)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a model without an encoder, which is there to be beaten."""
+        return not self.is_encoder and not self.is_ensemble
 
 
 class DataRecord(Record):

@@ -17,11 +17,7 @@ from distillora.evaluation.measured import Flags, Measured, measure_arms
 from distillora.evaluation.predictions import Predictions, decide_logits, read_predictions
 from distillora.evaluation.results import ArmResult, Task
 from distillora.evaluation.significance import estimate_over_seeds
-from distillora.evaluation.thresholds import (
-    THRESHOLD_SHRINKAGE,
-    THRESHOLD_SMOOTHING,
-    tune_thresholds,
-)
+from distillora.evaluation.threshold_choice import choose_thresholds
 from distillora.probabilities import sigmoid
 
 Model = tuple[str, int]
@@ -78,20 +74,12 @@ def _decide_together(runs: Sequence[ArmResult], run_dir: Path, task: Task) -> Fl
     validation = [read_predictions(run_dir, run, "validation") for run in runs]
     tuned_on, truth = _mean_logits(validation), validation[0].truth
     temperature = fit_temperature(tuned_on, truth, task)
-    thresholds = _choose_thresholds(sigmoid(tuned_on / temperature), truth)
+    thresholds = choose_thresholds(sigmoid(tuned_on / temperature), truth).thresholds
     return decide_logits(logits, task, temperature, thresholds)
 
 
 def _mean_logits(found: Sequence[Predictions]) -> npt.NDArray[np.float64]:
     return np.asarray(np.mean([own.logits for own in found], axis=0))
-
-
-def _choose_thresholds(
-    probabilities: npt.NDArray[np.float64], multi_hot: Flags
-) -> npt.NDArray[np.float64]:
-    return tune_thresholds(
-        probabilities, multi_hot, smoothing=THRESHOLD_SMOOTHING, shrinkage=THRESHOLD_SHRINKAGE
-    )
 
 
 def measure_shares(

@@ -44,10 +44,13 @@ class TrainedArm:
         """Find the run of an arm's folder, ``RUN/arms/ARM/seed-N``.
 
         Raises:
-            RunFolderError: it is not the folder of a finished arm, or a baseline's.
+            RunFolderError: it is not the folder of a finished arm, or a baseline's or an
+                ensemble's.
             IntegrityError: its model is damaged.
         """
         layout = ArmLayout(folder.resolve())
+        if layout.result.is_file():
+            _refuse_ensemble(folder, ArmResult.model_validate_json(layout.result.read_bytes()))
         if not layout.result.is_file() or not layout.model.is_dir():
             raise RunFolderError(
                 f"{folder} is not a finished arm with its model. Give a folder such as "
@@ -144,3 +147,12 @@ class TrainedArm:
         split = np.array(table["split"].to_pylist())
         logits = np.array(table["logits"].to_pylist(), dtype=np.float32)
         return {name: logits[split == name] for name in ("validation", "test")}
+
+
+def _refuse_ensemble(folder: Path, result: ArmResult) -> None:
+    if result.is_ensemble:
+        raise RunFolderError(
+            f"{folder} holds an ensemble ({result.init}), which is only evaluated: it has no "
+            f"weights to export. Give the folder of one of its members: "
+            f"{'; '.join(result.members)}."
+        )

@@ -16,7 +16,7 @@ from distillora.artifacts import sha256_file, write_atomic, write_folder_atomic
 from distillora.data.corpus import Corpus, Split
 from distillora.data.taxonomy import are_emotions
 from distillora.errors import ExportError, RunFolderError
-from distillora.evaluation.thresholds import THRESHOLD_SMOOTHING, tune_thresholds
+from distillora.evaluation.threshold_choice import choose_thresholds
 from distillora.export.arm import TrainedArm
 from distillora.export.card import write_card
 from distillora.export.gate import (
@@ -178,8 +178,8 @@ def tune_toxicity(logits: Logits, validation: Split, arm: TrainedArm) -> Toxicit
     probabilities = to_probabilities(logits / arm.temperature, arm.task)
     mass = measure_toxicity(probabilities, columns, arm.task)
     hostile = validation.multi_hot(len(arm.labels))[:, columns].max(axis=1)
-    tuned = tune_thresholds(mass[:, None], hostile[:, None], smoothing=THRESHOLD_SMOOTHING)
-    return toxicity_rule(arm.labels, float(tuned[0]))
+    chosen = choose_thresholds(mass[:, None], hostile[:, None])
+    return toxicity_rule(arm.labels, float(chosen.thresholds[0]))
 
 
 def _write_models(

@@ -71,7 +71,8 @@ def set_up_bench(
 
 def describe_run_environment(recipe: Recipe, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
-    wanted = {resolve_precision(arm.training.precision) for arm in recipe.arms.values()}
+    trained = [arm for arm in recipe.arms.values() if not arm.init.ensemble]
+    wanted = {resolve_precision(arm.training.precision) for arm in trained}
     return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 

@@ -43,7 +43,8 @@ def refuse_older_run(layout: RunLayout) -> None:
         RunFolderError: it holds such a run.
     """
     arms = [ArmLayout(path) for path in layout.root.glob("arms/*/seed-*")]
-    begun = [arm for arm in arms if any(arm.root.iterdir())]
+    # an ensemble has results alone
+    begun = [arm for arm in arms if arm.training.is_file() or arm.checkpoints.is_dir()]
     if all(arm.fingerprint.is_file() for arm in begun) and (not begun or is_stored(layout.data)):
         return
     raise RunFolderError(

@@ -23,6 +23,8 @@ CODE = 1
 _LEFT_OUT = (
     "init.backbone",
     "init.classifier",
+    "init.ensemble",
+    "init.ensemble_seeds",
     "init.revision",
     "objective.extra_text",
     "training.checkpoint_minutes",
@@ -70,7 +72,10 @@ def weight_settings(plan: ArmPlan, *, multi_label: bool) -> dict[str, Any]:
     settings["training.best_metric"] = best_metric(plan, multi_label=multi_label)
     settings["training.precision"] = resolve_precision(arm.training.precision)
     if arm.teachers:
-        settings["objective.teacher_precision"] = settings["training.precision"]
+        wanted = arm.objective.teacher_precision
+        settings["objective.teacher_precision"] = resolve_precision(wanted)
+    else:
+        settings.pop("objective.teacher_precision")
     if arm.init.baseline:
         return {key: settings[key] for key in ("init.baseline", "training.best_metric")}
     if arm.tuning.method == "none":

@@ -6,40 +6,33 @@ thresholds of the ladder's last rung, which say how much there is to win and are
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sklearn.metrics import confusion_matrix
 
-from distillora.artifacts import write_atomic, write_file_atomic
+from distillora.artifacts import ArmLayout, write_atomic, write_file_atomic
 from distillora.errors import IntegrityError
-from distillora.evaluation.calibration import calibration_error, fit_temperature
 from distillora.evaluation.cost import weights_bytes
-from distillora.evaluation.ladder import climb_ladder
-from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
-from distillora.evaluation.results import (
-    ArmResult,
-    Cost,
-    Ladder,
-    Metrics,
-    Parameters,
-    SplitMetrics,
-)
-from distillora.evaluation.thresholds import (
-    THRESHOLD_SHRINKAGE,
-    THRESHOLD_SMOOTHING,
-    tune_thresholds,
-)
+from distillora.evaluation.predictions import Predictions, read_predictions
+from distillora.evaluation.quality import Quality, evaluate_logits
+from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.bench import Workbench
+from distillora.pipeline.ensembles import EnsemblePlan
+from distillora.pipeline.make import time_making
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.record import BeginningRecord, TrainingRecord
+from distillora.pipeline.schedule import Task
 from distillora.pipeline.scorers import Scorer, load_scorer
-from distillora.probabilities import sigmoid
 
-EVALUATED = ("validation", "test")
+SplitName = Literal["validation", "test"]
+EVALUATED: tuple[SplitName, ...] = get_args(SplitName)
 
-Logits = dict[str, npt.NDArray[np.float32]]
+Logits = dict[SplitName, npt.NDArray[np.float32]]
 
 
 def judge_arm(bench: Workbench, name: str) -> ArmResult:
@@ -58,11 +51,7 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
         )
     layers = training.layers or ()
     logits = _score(bench, scorer)
-    temperature = fit_temperature(
-        logits["validation"], bench.data.targets("validation"), bench.data.recipe.task
-    )
-    thresholds = _tune(bench, logits["validation"] / temperature)
-    _save_predictions(bench, plan, logits)
+    _save_predictions(bench, folder, logits)
     result = ArmResult(
         name=name,
         seed=bench.seed,
@@ -71,25 +60,20 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
         objective=plan.describe_objective(),
         architecture=plan.architecture,
         teachers=plan.arm.teachers,
+        teacher_seeds=training.teacher_seeds,
+        teacher_precision=training.teacher_precision,
         layers=layers,
         search=training.search,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,
-        metrics=Metrics(
-            validation=_measure(bench, "validation", logits, temperature, thresholds),
-            test=_measure(bench, "test", logits, temperature, thresholds),
-        ),
-        temperature=temperature,
-        thresholds=None if thresholds is None else tuple(thresholds.tolist()),
-        ladder=_climb(bench, logits, temperature, thresholds),
         cost=_cost(bench, plan, scorer, training),
         history=training.history,
-        confusions=_count_confusions(bench, logits["test"]),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
         weights_sha256=scorer.sha256,
         fingerprint=BeginningRecord.read(folder).fingerprint,
         environment=training.environment,
+        **_evaluate(bench, logits),
     )
     write_atomic(folder.result, result.model_dump_json(indent=1))
     return result
@@ -117,68 +101,78 @@ def _cost(bench: Workbench, plan: ArmPlan, scorer: Scorer, training: TrainingRec
     )
 
 
-def _tune(bench: Workbench, validation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
-    if not bench.data.recipe.multi_label:
-        return None
-    truth = bench.data.targets("validation")
-    return tune_thresholds(
-        sigmoid(validation), truth, smoothing=THRESHOLD_SMOOTHING, shrinkage=THRESHOLD_SHRINKAGE
+def judge_ensemble(bench: Workbench, plan: EnsemblePlan, members: Sequence[ArmResult]) -> ArmResult:
+    """Evaluate the mean of the members' logits, as they were recorded, and write it as an arm's.
+
+    Raises:
+        IntegrityError: a member's predictions are missing or torn, or of other rows.
+    """
+    logits: Logits = {split: _mean_logits(bench, members, split) for split in EVALUATED}
+    folder = bench.folder(plan.name)
+    _save_predictions(bench, folder, logits)
+    tasks = [Task(member.name, member.seed) for member in members]
+    result = ArmResult(
+        name=plan.name,
+        seed=bench.seed,
+        init=plan.describe(),
+        tuning="nothing",
+        objective="-",
+        architecture="Ensemble",
+        members=tuple(map(str, tasks)),
+        layers=(),
+        parameters=Parameters(
+            trainable=0, total=sum(member.parameters.total for member in members)
+        ),
+        best_epoch=0,
+        best_metric="",
+        cost=Cost(
+            model_bytes=sum(member.cost.model_bytes for member in members),
+            training_seconds=0.0,
+            teacher_seconds=sum(time_making(bench, tasks).values()),
+        ),
+        history=(),
+        predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
+        weights_sha256=_hash_all([member.weights_sha256 for member in members]),
+        **_evaluate(bench, logits),
     )
+    write_atomic(folder.result, result.model_dump_json(indent=1))
+    return result
 
 
-def _climb(
-    bench: Workbench,
-    logits: Logits,
-    temperature: float,
-    thresholds: npt.NDArray[np.float64] | None,
-) -> Ladder | None:
-    if thresholds is None:
-        return None
-    # in float64, as the metrics are: else a score at a threshold could fall on either side
-    probabilities = {
-        split: sigmoid(own.astype(np.float64) / temperature) for split, own in logits.items()
-    }
-    return climb_ladder(
-        probabilities["validation"],
-        bench.data.targets("validation"),
-        probabilities["test"],
-        bench.data.targets("test"),
-        thresholds,
+def _mean_logits(
+    bench: Workbench, members: Sequence[ArmResult], split: SplitName
+) -> npt.NDArray[np.float32]:
+    truth = bench.data.corpus.splits[split].multi_hot(len(bench.data.corpus.label_names))
+    found = []
+    for member in members:
+        own = read_predictions(bench.layout.root, member, split)
+        if not np.array_equal(own.truth, truth):
+            raise IntegrityError(
+                f"{bench.layout.root / member.predictions} was scored on other {split} rows than "
+                "the run has. Delete that arm's result.json and run `distillora compare` again."
+            )
+        found.append(own.logits)
+    return np.asarray(np.mean(found, axis=0), np.float32)
+
+
+def _hash_all(hashes: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def _evaluate(bench: Workbench, logits: Logits) -> Quality:
+    corpus = bench.data.corpus
+    validation, test = (
+        Predictions(
+            classes=corpus.splits[split].classes(),
+            truth=corpus.splits[split].multi_hot(len(corpus.label_names)) > 0,
+            logits=logits[split].astype(np.float64),
+        )
+        for split in EVALUATED
     )
+    return evaluate_logits(validation, test, bench.data.recipe.task, corpus.label_names)
 
 
-def _measure(
-    bench: Workbench,
-    split: str,
-    logits: Logits,
-    temperature: float,
-    thresholds: npt.NDArray[np.float64] | None,
-) -> SplitMetrics:
-    targets, labels = bench.data.targets(split), bench.data.corpus.label_names
-    task, scored = bench.data.recipe.task, logits[split]
-    if task == "multi_label":
-        measured = multi_label_metrics(scored, targets, labels, thresholds, temperature)
-    else:
-        measured = single_label_metrics(scored, targets, labels)
-    errors = {
-        "calibration_error": calibration_error(scored / temperature, targets, task),
-        "uncalibrated_error": calibration_error(scored, targets, task),
-    }
-    return measured.model_copy(update=errors)
-
-
-def _count_confusions(
-    bench: Workbench, logits: npt.NDArray[np.float32]
-) -> tuple[tuple[int, ...], ...]:
-    counts = confusion_matrix(
-        bench.data.corpus.splits["test"].classes(),
-        logits.argmax(axis=1),
-        labels=range(len(bench.data.corpus.label_names)),
-    )
-    return tuple(tuple(row) for row in counts.tolist())
-
-
-def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:
+def _save_predictions(bench: Workbench, folder: ArmLayout, logits: Logits) -> None:
     """Write split, row, id, labels and logits of every scored text, but not the text."""
     splits = {split: bench.data.corpus.splits[split] for split in EVALUATED}
     table = pa.table(
@@ -198,6 +192,6 @@ def _save_predictions(bench: Workbench, plan: ArmPlan, logits: Logits) -> None:
         }
     )
     write_file_atomic(
-        bench.folder(plan.name).predictions,
+        folder.predictions,
         lambda part: pq.write_table(table, part, compression="zstd"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -148,7 +149,17 @@ def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> Measured:
         title=plan.name,
         plus_ratio=plus_ratio,
     )
-    return _measured(trained, metric, _time_before(bench, plan, outputs))
+    measured = _measured(trained, metric, _time_before(bench, plan, outputs))
+    return measured | _describe_teachers(plan, outputs)
+
+
+def _describe_teachers(plan: ArmPlan, outputs: OutputsBySource) -> Measured:
+    if not outputs:
+        return {}
+    return {
+        "teacher_seeds": tuple(sorted({teacher.seed for teacher, _ in outputs})),
+        "teacher_precision": resolve_precision(plan.arm.objective.teacher_precision),
+    }
 
 
 def _fit_baseline(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
@@ -166,15 +177,21 @@ def _fit_baseline(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
 
 def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
-    before: dict[str, float] = {}
-    for task in parents(bench.data.recipe, plan.name, bench.seed):
-        record = TrainingRecord.read(bench.folder(*task))
-        before |= {**record.before, str(task): record.seconds}
+    before = time_making(bench, parents(bench.data.recipe, plan.name, bench.seed))
     for (task, split), found in outputs.items():
         kind = "outputs" if found.hidden is None else "outputs and hidden states"
         place = "" if split == "train" else f" on {split}"
         before[f"{kind} of {task}{place}"] = found.seconds
     return before
+
+
+def time_making(bench: Workbench, tasks: Iterable[Task]) -> dict[str, float]:
+    """Return the seconds of finished models and of all that they depend on, each once."""
+    seconds: dict[str, float] = {}
+    for task in tasks:
+        record = TrainingRecord.read(bench.folder(*task))
+        seconds |= {**record.before, str(task): record.seconds}
+    return seconds
 
 
 def _measured(trained: Trained | None, metric: str, before: dict[str, float]) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
 from distillora.models.targets import resolve_targets
 from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
+from distillora.pipeline.ensembles import EnsemblePlan
 from distillora.pipeline.wording import describe_label_loss, describe_lora
 from distillora.recipe import Arm, LoraTuning, Recipe
 
@@ -109,7 +110,7 @@ class ArmPlan:
 def plan_arms(
     recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText] | None = None
 ) -> dict[str, ArmPlan]:
-    """Work out every arm, in the order in which they are made.
+    """Work out every arm that is made, in that order; ensembles are not.
 
     ``extra`` holds the texts without labels that arms name, by their path.
 
@@ -118,6 +119,8 @@ def plan_arms(
     """
     plans: dict[str, ArmPlan] = {}
     for name in recipe.arm_order():
+        if recipe.arms[name].init.ensemble:
+            continue
         try:
             plans[name] = _plan_arm(name, recipe, corpus, extra or {}, plans)
         except ModelError as error:
@@ -252,8 +255,10 @@ def _layers_cell(plan: ArmPlan) -> str:
     return " ".join(map(str, plan.layers)) or "-"
 
 
-def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
-    """Return the plan as a table for the terminal."""
+def plan_table(
+    plans: Mapping[str, ArmPlan], seeds: tuple[int, ...], ensembles: Sequence[EnsemblePlan] = ()
+) -> Table:
+    """Return the plan as a table for the terminal, ensembles last."""
     table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}", box=SIMPLE)
     table.add_column("arm")
     table.add_column("starts from / trains / learns / becomes")
@@ -275,4 +280,9 @@ def plan_table(plans: Mapping[str, ArmPlan], seeds: tuple[int, ...]) -> Table:
             f"{plan.steps:,}" if plan.steps else "-",
             end_section=True,
         )
+    for ensemble in ensembles:
+        members = next(iter(ensemble.members.values()), ())
+        total = sum(plans[member.arm].total for member in members)
+        what = f"{ensemble.describe()}\nnothing: it is only evaluated"
+        table.add_row(ensemble.name, what, "-", f"0\n{total:,}", "-", end_section=True)
     return table

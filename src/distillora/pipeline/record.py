@@ -52,6 +52,8 @@ class TrainingRecord(_Stored):
     ``choice`` says in words what was chosen on validation, beside the epoch.
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
     ``layers`` are those that it kept, ``search`` how they were found.
+    ``teacher_seeds`` are those of the teachers whose outputs were learnt, ``teacher_precision`` is
+    what these were computed in.
     ``weights_sha256`` is the hash of the saved weights, ``environment`` what trained them.
     """
 
@@ -65,6 +67,8 @@ class TrainingRecord(_Stored):
     choice: str | None = None
     layers: tuple[int, ...] | None = None
     search: LayerSearchRecord | None = None
+    teacher_seeds: tuple[int, ...] = ()
+    teacher_precision: str | None = None
     weights_sha256: str
     environment: ArmEnvironment
 

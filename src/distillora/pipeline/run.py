@@ -33,8 +33,9 @@ from distillora.pipeline.changes import (
     refuse_changes,
     refuse_older_run,
 )
+from distillora.pipeline.ensembles import plan_ensembles
 from distillora.pipeline.jobs import make_side_by_side
-from distillora.pipeline.judge import judge_arm
+from distillora.pipeline.judge import judge_arm, judge_ensemble
 from distillora.pipeline.make import make_arm
 from distillora.pipeline.measure import fill_in, measure_arms
 from distillora.pipeline.plan import plan_arms, plan_table
@@ -72,7 +73,8 @@ def show_plan(recipe: Recipe) -> RenderableType:
         f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
     )
     notes = format_warnings([*find_warnings(found), *chosen])
-    return Group(Text(about), *notes, *_describe_extra(extra), plan_table(plans, recipe.seeds))
+    table = plan_table(plans, recipe.seeds, plan_ensembles(recipe))
+    return Group(Text(about), *notes, *_describe_extra(extra), table)
 
 
 def _describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
@@ -118,12 +120,14 @@ def compare(
             reporter.say(note)
         for line in _describe_extra(extra):
             reporter.say(line)
-        reporter.say(plan_table(bench.plans, recipe.seeds))
+        reporter.say(plan_table(bench.plans, recipe.seeds, plan_ensembles(recipe)))
         _make_arms(bench, tasks, jobs)
         if not is_main_process():
             return None
+        judged = {task: _judge(bench, task) for task in tasks}
+        judged |= _judge_ensembles(bench, judged)
         # by seed, each with its arms in their order
-        arms = tuple(_judge(bench, task) for task in sorted(tasks, key=_by_seed(recipe)))
+        arms = tuple(judged[task] for task in sorted(judged, key=_by_seed(recipe)))
         measured = measure_arms(bench, arms, bench.environment)
         reporter.say("  comparing the arms")
         results = Results(
@@ -248,6 +252,18 @@ def _judge(bench: Workbench, task: Task) -> ArmResult:
         bench.reporter.stage(f"{task}: scoring")
         return judge_arm(own, task.arm)
     return ArmResult.model_validate_json(finished.read_bytes())
+
+
+def _judge_ensembles(bench: Workbench, judged: Mapping[Task, ArmResult]) -> dict[Task, ArmResult]:
+    """Evaluate every ensemble anew, which takes seconds: its members may have changed."""
+    found = {}
+    for plan in plan_ensembles(bench.data.recipe):
+        for seed, members in plan.members.items():
+            task = Task(plan.name, seed)
+            bench.reporter.stage(f"{task}: averaging {len(members)} models")
+            own = [judged[member] for member in members]
+            found[task] = judge_ensemble(bench.at(seed), plan, own)
+    return found
 
 
 def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:

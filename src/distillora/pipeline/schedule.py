@@ -21,11 +21,12 @@ def plan_tasks(recipe: Recipe) -> dict[Task, frozenset[Task]]:
     """Map each arm at each seed to what must be made before; in an order that keeps to that.
 
     An arm comes at all seeds before the next one does, for a student may learn from its teacher
-    at all seeds.
+    at all seeds. An ensemble is not made, only evaluated (:mod:`distillora.pipeline.ensembles`).
     """
     return {
         Task(name, seed): frozenset(parents(recipe, name, seed))
         for name in recipe.arm_order()
+        if not recipe.arms[name].init.ensemble
         for seed in recipe.seeds_of(name)
     }
 

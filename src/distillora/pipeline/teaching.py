@@ -89,7 +89,7 @@ def teacher_outputs(
         data=data.rows(split).sha256,
         tokenizer=tokenizer_sha256(tokenizer),
         max_length=data.recipe.data.max_length,
-        precision=resolve_precision(plan.arm.training.precision),
+        precision=resolve_precision(plan.arm.objective.teacher_precision),
         hidden=plan.arm.objective.hidden_cosine > 0,
     )
     folder = bench.layout.teacher_outputs / key.digest

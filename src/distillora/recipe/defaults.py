@@ -103,7 +103,10 @@ def _choose_lora_rates(recipe: Recipe, rows: int) -> dict[str, float]:
 
 
 def _begins_with_bundled(recipe: Recipe) -> bool:
-    return all(arm.init.arm or arm.init.backbone == "bundled" for arm in recipe.arms.values())
+    return all(
+        arm.init.arm or arm.init.ensemble or arm.init.backbone == "bundled"
+        for arm in recipe.arms.values()
+    )
 
 
 def _describe(rows: int, chosen: dict[str, Any], rates: dict[str, float]) -> str:

@@ -11,6 +11,8 @@ from distillora.recipe.base import Number, Section
 
 LabelLoss = Literal["plain", "weighted", "focal", "asymmetric"]
 
+_TEACHER_TERMS = ("distillation", "logits_mse", "hidden_cosine")
+
 # settings that belong to one label loss
 _LOSS_OF = {
     "focal_gamma": "focal",
@@ -32,6 +34,8 @@ class Objective(Section):
             Of several arms (a list) the mean of their logits is learnt.
         teacher_seeds: ``own``: the teacher of the arm's own seed; ``all``: the mean of the logits
             of all seeds of the run.
+        teacher_precision: what the teacher's outputs are computed in; ``auto`` is bf16 where the
+            hardware computes it natively, else fp32.
         allow_untrained_teacher: learn from a teacher that was never tuned on the task.
         label_loss: ``plain``; ``weighted`` by how rare a label is; ``focal``, with
             ``focal_gamma``; ``asymmetric`` (multi-label), with ``gamma_pos``, ``gamma_neg`` and
@@ -49,6 +53,7 @@ class Objective(Section):
     temperature: Number = Field(default=2.0, gt=0)
     teacher: str | tuple[str, ...] | None = None
     teacher_seeds: Literal["own", "all"] = "own"
+    teacher_precision: Literal["auto", "bf16", "fp32"] = "auto"
     allow_untrained_teacher: bool = False
     label_loss: LabelLoss = "plain"
     focal_gamma: Number = Field(default=2.0, ge=0)
@@ -75,11 +80,21 @@ class Objective(Section):
             raise ValueError(f"this is for label_loss '{_LOSS_OF[name]}', not for '{chosen}'")
         return value
 
+    @field_validator("teacher_precision")
+    @classmethod
+    def _precision_has_a_teacher(cls, value: str, info: ValidationInfo) -> str:
+        # a recipe that a run wrote out states the default too
+        if value != "auto" and not _has_teacher_term(info):
+            raise ValueError(
+                "there are no teacher's outputs to compute: give distillation, logits_mse or "
+                "hidden_cosine a weight, or leave it out"
+            )
+        return value
+
     @field_validator("extra_text")
     @classmethod
     def _extra_text_is_taught(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        terms = ("distillation", "logits_mse", "hidden_cosine")
-        if value is not None and not any(info.data.get(term, True) for term in terms):
+        if value is not None and not _has_teacher_term(info):
             raise ValueError(
                 "only a teacher can label this text: give distillation, logits_mse or "
                 "hidden_cosine a weight, or leave it out"
@@ -109,3 +124,8 @@ class Objective(Section):
     def uses_teacher(self) -> bool:
         """Whether a term needs the teacher's outputs."""
         return bool(self.distillation or self.logits_mse or self.hidden_cosine)
+
+
+def _has_teacher_term(info: ValidationInfo) -> bool:
+    """Whether a term of the teacher has a weight; yes where a weight was refused itself."""
+    return any(info.data.get(term, True) for term in _TEACHER_TERMS)

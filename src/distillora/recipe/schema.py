@@ -61,6 +61,16 @@ class Arm(Section):
             raise ValueError("a baseline learns the labels and nothing else: it takes no objective")
         return self
 
+    @model_validator(mode="after")
+    def _ensemble_is_only_evaluated(self) -> Self:
+        if self.init.ensemble is None:
+            return self
+        if self.tuning.method == "lora":
+            raise ValueError("tuning 'lora' is for an encoder; an ensemble is not trained")
+        if self.objective != Objective():
+            raise ValueError("an ensemble is not trained: it takes no objective")
+        return self
+
     @property
     def head_learning_rate(self) -> float | None:
         """The learning rate of the head, ``auto`` worked out; None: that of everything else."""
@@ -140,6 +150,7 @@ class Recipe(Section):
         for name, arm in self.arms.items():
             named = [("init.arm", arm.init.arm)]
             named += [("objective.teacher", teacher) for teacher in arm.teachers]
+            named += [("init.ensemble", member) for member in arm.init.ensemble or ()]
             for key, other in named:
                 if other is not None and other not in self.arms:
                     hint = did_you_mean(other, self.arms)
@@ -148,6 +159,12 @@ class Recipe(Section):
                     raise ValueError(
                         f"arms.{name}.{key}: '{other}' is a baseline, which has no layers and "
                         "teaches nobody; name an arm with an encoder"
+                    )
+                if other is not None and self.arms[other].init.ensemble:
+                    members = ", ".join(self.arms[other].init.ensemble or ())
+                    raise ValueError(
+                        f"arms.{name}.{key}: '{other}' is an ensemble, which is only evaluated; "
+                        f"name the arms that it averages ({members})"
                     )
             if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
@@ -241,6 +258,8 @@ class Recipe(Section):
                     f"arms.{name}.training: a baseline takes best_metric alone, which chooses its "
                     "regularisation"
                 )
+            if arm.init.ensemble and arm.training != self.training:
+                raise ValueError(f"arms.{name}.training: an ensemble is not trained")
 
     def _is_trained(self, name: str) -> bool:
         """Whether an arm's head has ever been trained, here or before."""

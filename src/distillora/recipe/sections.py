@@ -14,17 +14,20 @@ LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", 
 Layers = LayerRule | tuple[int, ...]
 
 
-_ORIGINS = ("backbone", "classifier", "arm", "baseline")
+_ORIGINS = ("backbone", "classifier", "arm", "baseline", "ensemble")
 
 
 class Init(Section):
-    """What an arm starts from: exactly one of ``backbone``, ``classifier``, ``arm``, ``baseline``.
+    """What an arm starts from: exactly one of ``_ORIGINS``.
 
     Attributes:
         backbone: a pretrained encoder (``bundled``, a folder, a Hub id); it gets a new head.
         classifier: a ready classifier (a folder, a Hub id) with its head and its labels.
         arm: another arm of this recipe, trained first.
         baseline: ``tfidf`` is logistic regression on n-grams of words, without an encoder.
+        ensemble: other arms, whose logits are averaged; it is evaluated, not trained.
+        ensemble_seeds: ``all`` averages the arms at all of their seeds, once; ``own`` those of one
+            seed, for each seed.
         weights: ``random`` takes only the configuration and the tokenizer of ``backbone``.
         revision: the pinned Hub revision of ``backbone`` or ``classifier``.
         layers: which layers to keep, indices from 0; ``random`` ones are drawn with the seed,
@@ -42,6 +45,8 @@ class Init(Section):
     classifier: str | None = None
     arm: str | None = None
     baseline: Literal["tfidf"] | None = None
+    ensemble: tuple[str, ...] | None = Field(default=None, min_length=1)
+    ensemble_seeds: Literal["own", "all"] = "all"
     weights: Literal["pretrained", "random"] = "pretrained"
     revision: str | None = None
     layers: Layers = "all"
@@ -72,10 +77,26 @@ class Init(Section):
         return self
 
     @model_validator(mode="after")
-    def _baseline_has_no_encoder(self) -> Self:
-        for key in ("revision", "layers", "count", "architecture") if self.baseline else ():
+    def _only_an_encoder_has_layers(self) -> Self:
+        kind = "a baseline" if self.baseline else "an ensemble" if self.ensemble else None
+        for key in ("revision", "layers", "count", "architecture") if kind else ():
             if getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"{key} is for an encoder, and a baseline has none")
+                raise ValueError(f"{key} is for an encoder, and {kind} has none of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _ensemble_has_several_members(self) -> Self:
+        if self.ensemble is None:
+            if self.ensemble_seeds != "all":
+                raise ValueError("ensemble_seeds goes with an ensemble")
+            return self
+        if len(set(self.ensemble)) != len(self.ensemble):
+            raise ValueError(f"ensemble names an arm twice: {', '.join(self.ensemble)}")
+        if len(self.ensemble) == 1 and self.ensemble_seeds == "own":
+            raise ValueError(
+                f"an ensemble of '{self.ensemble[0]}' at one seed is that arm itself: name another "
+                "arm, or set ensemble_seeds to all"
+            )
         return self
 
     @property

@@ -47,6 +47,16 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class SeedFact(Fact):
+    """A column of what may differ from seed to seed: each value once, in the order of the seeds."""
+
+    def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
+        """Return one cell an arm."""
+        told = [dict.fromkeys(filter(None, map(self.tell, arm.runs))) for arm in arms]
+        return [Cell(", ".join(values) or MISSING) for values in told]
+
+
+@dataclass(frozen=True)
 class Measure:
     """A column of what was measured: the mean over the seeds, with its standard deviation.
 
@@ -116,8 +126,21 @@ def _rung(title: str, read: Callable[[Ladder], Rung], better: Better = "higher")
     return Measure(title, read_run, better)
 
 
+def _threshold_method(run: ArmResult) -> str:
+    # before there was a choice, all were shrunk
+    return run.threshold_method or ("shrunk" if run.ladder else "")
+
+
+def _tell_objective(run: ArmResult) -> str:
+    precision = run.teacher_precision
+    return run.objective + (f", teacher’s outputs in {precision}" if precision else "")
+
+
 _LAYERS = Fact("Layers kept", lambda run: formats.layer_list(run.layers))
-_ACCURACY = Measure("Accuracy", lambda run: run.metrics.test.accuracy, "higher")
+ACCURACY = Measure("Accuracy", lambda run: run.metrics.test.accuracy, "higher")
+ACCURACY_ANY_LABEL = Measure(
+    "Accuracy, any label", lambda run: run.metrics.test.accuracy_any_label, "higher"
+)
 _WEIGHTED = Measure("Weighted F1", lambda run: run.metrics.test.f1_weighted, "higher")
 _MACRO = Measure("Macro F1", lambda run: run.metrics.test.f1_macro, "higher")
 _VALIDATION_LOSS = Measure("Validation loss", lambda run: run.metrics.validation.loss, "lower")
@@ -151,9 +174,9 @@ _TERMINAL_COST = (
     replace(_LATENCY, title="ms/text"),
     replace(_TIME, title="Training"),
 )
-TERMINAL: tuple[Measure, ...] = (_ACCURACY, _WEIGHTED, _MACRO, *_TERMINAL_COST)
+TERMINAL: tuple[Measure, ...] = (ACCURACY, _WEIGHTED, _MACRO, *_TERMINAL_COST)
 SINGLE_LABEL: tuple[Column, ...] = (
-    _LAYERS, _ACCURACY, _WEIGHTED, _MACRO, _VALIDATION_LOSS, _TEST_LOSS, _TRAINABLE, _TIME,
+    _LAYERS, ACCURACY, _WEIGHTED, _MACRO, _VALIDATION_LOSS, _TEST_LOSS, _TRAINABLE, _TIME,
 )  # fmt: skip
 MULTI_LABEL: tuple[Column, ...] = (
     _LAYERS,
@@ -184,7 +207,8 @@ LADDER: tuple[Column, ...] = (
     _rung("Fixed at 0.5", lambda ladder: ladder.fixed),
     _rung("One, tuned", lambda ladder: ladder.one),
     _rung("Per label, tuned", lambda ladder: ladder.exact),
-    _rung("Per label, shrunk", lambda ladder: ladder.tuned),
+    _rung("As shipped", lambda ladder: ladder.tuned),
+    SeedFact("Set how", _threshold_method),
     _rung("Oracle, not a result", lambda ladder: ladder.oracle, "neither"),
 )
 COST: tuple[Column, ...] = (
@@ -200,11 +224,11 @@ COST: tuple[Column, ...] = (
 ORIGIN: tuple[Column, ...] = (
     Fact("Starts from", lambda run: run.init),
     Fact("Trained", lambda run: run.tuning),
-    Fact("Learns from", lambda run: run.objective),
+    Fact("Learns from", _tell_objective),
     Fact("Ships as", lambda run: run.cost.shape or run.architecture),
     Measure(
         "Best epoch", lambda run: run.best_epoch or None, "neither", lambda epoch: f"{epoch:.3g}"
     ),
     Fact("Chosen by", lambda run: run.best_metric),
 )
-ALSO_PUBLISHED: tuple[Column, ...] = (_ACCURACY, _WEIGHTED, _VALIDATION_LOSS, _TRAINABLE, _TIME)
+ALSO_PUBLISHED: tuple[Column, ...] = (ACCURACY, _WEIGHTED, _VALIDATION_LOSS, _TRAINABLE, _TIME)

@@ -96,7 +96,7 @@ def _sections(
 ) -> tuple[Section, ...]:
     arms, data = summarise(results), results.data
     sections = [
-        _section("Quality", *tables.quality_tables(results)),
+        _section("Quality", tables.label_note(results), *tables.quality_tables(results)),
         _section("Evidence", *evidence_blocks(results)),
         _section("Cost", *_cost_blocks(results)),
         _section("Training", charts.loss_figure(arms), search_table(results)),

@@ -18,6 +18,9 @@ PROTOCOL = (
 )
 
 
+_LABELS = tuple(chain.from_iterable(EKMAN.values()))
+
+
 @dataclass(frozen=True)
 class PublishedRow:
     """One arm of the original study, on the GoEmotions test set.
@@ -51,14 +54,23 @@ def uses_sample(results: Results) -> bool:
     return bool(results.recipe.get("data", {}).get("source") == "sample")
 
 
+def is_goemotions(results: Results) -> bool:
+    """Whether the texts are GoEmotions', with their labels grouped or not.
+
+    The bundled sample has the same labels but is not GoEmotions, and nobody knows what is in a
+    table.
+    """
+    data = results.data
+    if results.recipe.get("data", {}).get("source") in ("table", "sample"):
+        return False
+    return data.taxonomy != "goemotions" or set(data.labels) == set(_LABELS)
+
+
 def published_rows(results: Results) -> tuple[PublishedRow, ...]:
     """Return the published figures if this run measured the same task, else nothing.
 
-    The task is GoEmotions with its 28 labels, one class per text. The bundled sample has the
-    same labels but is not GoEmotions, and nobody knows what is in a table.
+    The task is GoEmotions with its 28 labels, one class per text.
     """
     data = results.data
-    is_goemotions = set(data.labels) == set(chain.from_iterable(EKMAN.values()))
-    same = is_goemotions and data.task == "single_label" and not uses_sample(results)
-    same = same and results.recipe.get("data", {}).get("source") != "table"
-    return PUBLISHED if same else ()
+    same = is_goemotions(results) and set(data.labels) == set(_LABELS)
+    return PUBLISHED if same and data.task == "single_label" else ()

@@ -10,9 +10,9 @@ import rich.text
 
 from distillora.evaluation.results import Results
 from distillora.report import columns, formats
-from distillora.report.blocks import Cell, Table
+from distillora.report.blocks import Cell, Table, Text
 from distillora.report.columns import Column, Measure
-from distillora.report.published import PublishedRow
+from distillora.report.published import PublishedRow, is_goemotions
 from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
 from distillora.report.timing import DAGGER, explain_marks
 
@@ -21,8 +21,10 @@ RARE = 30
 
 _LADDER_NOTE = (
     "From left to right: 0.5 for every label; one threshold for all, tuned on validation; the best "
-    "of each label on validation; the same, smoothed and drawn to the common one where a label is "
-    "rare (these ship); the best of each label on test, which is an oracle and not a result."
+    "of each label on validation; those that ship; how these were set, which cross-validation "
+    "within the validation split chose: exact as before, smoothed, or shrunk (smoothed, and drawn "
+    "to the common one where a label is rare); the best of each label on test, which is an oracle "
+    "and not a result."
 )
 _FROM_TEXT = " (a baseline: from the text, which it takes apart itself)"
 HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower is better."
@@ -34,7 +36,7 @@ def quality_tables(results: Results) -> list[Table]:
     over = _over_seeds(arms)
     main = f"Measured on the test split{over}"
     if results.data.task == "single_label":
-        return [_arm_table(main, arms, columns.SINGLE_LABEL, HOW_TO_READ)]
+        return [_arm_table(main, arms, _single_label_columns(results), HOW_TO_READ)]
     tables = [
         _arm_table(main, arms, columns.MULTI_LABEL, HOW_TO_READ),
         _arm_table(f"Labels from a probability of 0.5 on{over}", arms, columns.AT_HALF),
@@ -48,6 +50,36 @@ def quality_tables(results: Results) -> list[Table]:
     return tables
 
 
+def label_note(results: Results) -> Text | None:
+    """Say which label counts where a test text has several; None where none has."""
+    data = results.data
+    test = data.audit.splits["test"]
+    several = test.rows - test.labels_per_row.get(1, 0)
+    if data.task == "multi_label" or not several:
+        return None
+    lowest = ", in GoEmotions the one with the lowest number" if is_goemotions(results) else ""
+    sentences = [
+        f"Of the {test.rows:,} test texts, {several:,} ({several / test.rows:.1%}) have several "
+        f"labels. One label per text counts, in training and on test: the first one listed{lowest}."
+    ]
+    if _measured_any_label(results):
+        title = columns.ACCURACY_ANY_LABEL.title
+        sentences.append(f"‘{title}’ counts a prediction as right if the text has that label.")
+    return Text(" ".join(sentences))
+
+
+def _single_label_columns(results: Results) -> Sequence[Column]:
+    if not _measured_any_label(results):
+        return columns.SINGLE_LABEL
+    place = columns.SINGLE_LABEL.index(columns.ACCURACY) + 1
+    before, after = columns.SINGLE_LABEL[:place], columns.SINGLE_LABEL[place:]
+    return (*before, columns.ACCURACY_ANY_LABEL, *after)
+
+
+def _measured_any_label(results: Results) -> bool:
+    return any(run.metrics.test.accuracy_any_label is not None for run in results.arms)
+
+
 def cost_table(results: Results) -> Table:
     """Return what each arm costs to make, to keep and to run."""
     arms = summarise(results)
@@ -57,7 +89,7 @@ def cost_table(results: Results) -> Table:
         f"{HOW_TO_READ} Training time is the arm’s own. The teacher’s time, its training and its "
         "outputs over the training texts, stands apart, for it is spent once and serves every "
         "arm that learns from it. One text: median time from tokens to logits, batch of one"
-        f"{_FROM_TEXT if any(not run.is_encoder for run in results.arms) else ''}. "
+        f"{_FROM_TEXT if any(run.is_baseline for run in results.arms) else ''}. "
         f"Texts/s: the test split in batches.{f' Both measured on {devices}.' if devices else ''}"
     )
     caption = f"Cost of making, keeping and running{_over_seeds(arms)}"

@@ -44,7 +44,7 @@ def judge(results: Results) -> Verdict:
     latency, where that was measured; within 5 % of that the smaller model, and of models of one
     shape, which are equally fast, the better one. A teacher
     that is larger than every other arm does not compete, for the question is which small model to
-    ship; neither does a baseline, which is there to be beaten.
+    ship; neither does a baseline, which is there to be beaten, or an ensemble, which cannot ship.
     """
     arms = summarise(results)
     rivals = _rivals(arms)
@@ -58,6 +58,7 @@ def judge(results: Results) -> Verdict:
         _evidence(results.evidence, (best, cheapest), alone),
         _teacher(best, arms),
         _floor(best, arms),
+        _ensembles(arms),
         _seeds(best),
     )
     text = " ".join(filter(None, sentences))
@@ -75,11 +76,20 @@ def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
 
 
 def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
-    floors = [arm for arm in arms if not arm.first.is_encoder and arm is not best]
+    floors = [arm for arm in arms if arm.first.is_baseline and arm is not best]
     return " ".join(
         f"The floor, ‘{arm.name}’ ({arm.first.init}), reaches a weighted F1 of "
         f"{formats.ratio(arm.mean(f1_on_test))}."
         for arm in floors
+    )
+
+
+def _ensembles(arms: Sequence[ArmSummary]) -> str:
+    return " ".join(
+        f"The ensemble ‘{arm.name}’ ({arm.first.init}), which cannot ship, reaches a weighted F1 "
+        f"of {formats.ratio(arm.mean(f1_on_test))}."
+        for arm in arms
+        if arm.first.is_ensemble
     )
 
 
