@@ -12,7 +12,7 @@ import pytest
 from distillora.evaluation.results import Results
 from distillora.pipeline.ensembles import plan_ensembles
 from distillora.pipeline.schedule import plan_tasks
-from distillora.recipe import load_recipe, parse_recipe
+from distillora.recipe import Recipe, flatten, load_recipe, parse_recipe
 from distillora.report.summary import ArmSummary, summarise
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +21,30 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/results.json"))
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) -> None:
-    results, recipe = Results.load(folder / "results.json"), load_recipe(folder.name)
+    results = Results.load(folder / "results.json")
     assert results.environment.commit is not None and results.environment.dirty is False
     # read anew, so that a setting which is younger than the run counts with its default
     ran = parse_recipe(results.recipe)
     ensembles = {(plan.name, seed) for plan in plan_ensembles(ran) for seed in plan.members}
     assert {(arm.name, arm.seed) for arm in results.arms} == {*plan_tasks(ran), *ensembles}
-    assert (ran.task, ran.training, ran.arms) == (recipe.task, recipe.training, recipe.arms)
+    assert load_recipe(str(folder / "recipe.yaml")) == ran
+    if folder.name not in SUPERSEDED:
+        assert settled(ran) == settled(load_recipe(folder.name))
+
+
+# the recipe of this name has better settings by now than the recorded run had
+SUPERSEDED = {"goemotions-minilm"}
+
+
+def settled(recipe: Recipe) -> dict[str, object]:
+    """Return what the arms are made with, whether the recipe says it or leaves it to us."""
+    settings = flatten({name: arm.model_dump() for name, arm in recipe.arms.items()})
+    for name, arm in recipe.arms.items():
+        settings[f"{name}.training.head_learning_rate"] = arm.head_learning_rate
+        if arm.init.output_bias == "auto":
+            bias = "frequencies" if arm.init.backbone else "zero"
+            settings[f"{name}.init.output_bias"] = bias
+    return {"task": recipe.task, **settings}
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
