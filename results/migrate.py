@@ -11,8 +11,9 @@ seeds' variance is due to test rows (churn); it is taken as 0, which makes inter
 differences harder to show than predictions would. Shares stay empty: they need the predictions.
 
 The recorded recipes get the defaults that they ran with written out, for these have changed since.
-``evidence`` and ``evidence-multi`` are marked as trained with two jobs, as their commands say; they
-had recorded the one job of the process that scored them. Files of schema 2 are left alone.
+All runs are marked as trained with two jobs: each shared its machine with other trainings, as its
+README says, and had recorded at most the one job of the process that scored it. Files of schema 2
+are left alone.
 """
 
 from __future__ import annotations
@@ -213,8 +214,7 @@ def to_schema_2(path: Path) -> Results:
         if arm["tuning"]["method"] == "lora":
             arm["tuning"].setdefault("targets", "auto")
     values["recipe"] = parse_recipe(recipe).model_dump(mode="json")
-    if recipe["name"] in ("evidence", "evidence-multi"):
-        values["environment"]["jobs"] = 2
+    values["environment"]["jobs"] = 2
     return Results.model_validate(values)
 
 
