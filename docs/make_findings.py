@@ -1,8 +1,12 @@
-"""Write the tables of findings.md anew from the recorded results.
+"""Write the tables and numbers of findings.md and the README anew from the recorded results.
 
-Each table stands between two comments, ``<!-- differences RUN REFERENCE -->`` or
-``<!-- ladder RUN -->`` and ``<!-- end -->``. With ``--check`` nothing is written: the exit status
-is 1 if a table does not say what the results say.
+    python docs/make_findings.py [--check] [PAGE ...]
+
+A table stands between ``<!-- KIND RUN -->`` and ``<!-- end -->`` (see ``findings_tables.py``), a
+number in a sentence between ``<!--= EXPRESSION -->`` and ``<!--/-->`` (``findings_numbers.py``). In
+findings.md and in the README's section "What it found" every decimal number and every percentage
+must be one of these. With ``--check`` nothing is written: each line that is wrong is named, and the
+exit status is 1 if there is one.
 """
 
 from __future__ import annotations
@@ -12,116 +16,84 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from distillora.evaluation.evidence import Difference, Estimate, Evidence
-from distillora.evaluation.results import Results
-from distillora.report.summary import ArmSummary, latency, summarise
+from findings_numbers import MARK, evaluate, find_unmarked
+from findings_tables import ROOT, TABLES
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "findings.md"
-TABLE = re.compile(r"(<!-- (differences|ladder|shares) (.*?) -->\n).*?(<!-- end -->)", re.DOTALL)
-METRICS = {
-    "accuracy": "accuracy",
-    "f1_weighted": "weighted F1",
-    "f1_macro": "macro F1",
-}
-RUNGS = {
-    "fixed": "0.5",
-    "one": "one, tuned",
-    "exact": "per label",
-    "tuned": "per label, shrunk",
-    "oracle": "oracle, not a result",
-}
+PAGES = (ROOT / "docs" / "findings.md", ROOT / "README.md")
+TABLE = re.compile(
+    rf"(?P<start><!-- (?P<kind>{'|'.join(TABLES)}) (?P<run>\S+) -->\n)(?P<body>.*?)<!-- end -->",
+    re.DOTALL,
+)
+SECTION = re.compile(r"^## What it found\n.*?(?=^## )", re.MULTILINE | re.DOTALL)
+STARTS_LINE = re.compile(r"^\s*(?:[-*] |\d+\. )?<!--= ", re.MULTILINE)
 
 
-def differences(run: str, reference: str) -> Iterator[list[str]]:
-    """Yield each arm's figures on test, and its difference from one arm in the headline metric."""
-    results = load(run)
-    evidence = needed(results)
-    yield ["arm", "seeds", *METRICS.values(), f"{METRICS[evidence.headline]} minus `{reference}`"]
-    yield ["---", "--:", *["--:"] * len(METRICS), "--:"]
-    for arm in evidence.arms:
-        figures = [estimate(arm.metrics[metric]) for metric in METRICS]
-        against = "" if arm.name == reference else tell(evidence.difference(arm.name, reference))
-        yield [f"`{arm.name}`", str(len(arm.seeds)), *figures, against]
+def make_table(found: re.Match[str]) -> str:
+    """Return a table with its markers, made from the results."""
+    return f"{found['start']}{TABLES[found['kind']](found['run'])}<!-- end -->"
 
 
-def shares(run: str, reference: str) -> Iterator[list[str]]:
-    """Yield each arm's depth, parameters, cost, and share of one arm's weighted F1."""
-    results = load(run)
-    evidence = needed(results)
-    whole = evidence.arm(reference).metrics["f1_weighted"].mean
-    yield ["arm", "layers", "trained of all", "size", "one text", f"share of `{reference}`"]
-    yield ["---", "---", "--:", "--:", "--:", "--:"]
-    for arm in summarise(results):
-        own = evidence.arm(arm.name).metrics["f1_weighted"].mean
-        yield [f"`{arm.name}`", *cost(arm), f"{100 * own / whole:.1f} %"]
+def make_number(found: re.Match[str]) -> str:
+    """Return a number with its markers, made from the results."""
+    value = evaluate(found["expression"])
+    return f"<!--= {found['expression']} -->{value}<!--/-->"
 
 
-def cost(arm: ArmSummary) -> list[str]:
-    """Return layers, parameters, size and latency in words."""
-    first, time = arm.first, arm.known(latency)
-    return [
-        " ".join(map(str, first.layers)) or "none",
-        f"{first.parameters.trainable:,} of {first.parameters.total:,}",
-        f"{first.cost.model_bytes / 1e6:.1f} MB",
-        "–" if time is None else f"{time:.1f} ms",
-    ]
+def faults(page: str, checked: tuple[int, int]) -> Iterator[tuple[int, str]]:
+    """Yield the offset and a description of everything on a page that is wrong.
+
+    Args:
+        page: its text.
+        checked: the part in which every number must be marked, from and to which offset.
+    """
+    for found in TABLE.finditer(page):
+        if make_table(found) != found[0]:
+            yield found.start(), f"the table '{found['kind']} {found['run']}' is out of date"
+    prose = TABLE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), page)
+    for found in MARK.finditer(prose):
+        try:
+            value = evaluate(found["expression"])
+        except ValueError as error:
+            yield found.start(), str(error)
+            continue
+        if value != found["value"]:
+            fault = f"{found['value']} should be {value} ({found['expression']})"
+            yield found.start(), fault
+    for found in STARTS_LINE.finditer(prose):  # Markdown would take the whole line as HTML
+        yield found.start(), "a marked number must not begin a line"
+    for offset, number in find_unmarked(prose):
+        if checked[0] <= offset < checked[1]:
+            yield offset, f"{number} is not marked with where it comes from"
 
 
-def ladder(run: str) -> Iterator[list[str]]:
-    """Yield each arm's macro F1 on test by how its thresholds were set, means over its seeds."""
-    yield ["arm", *RUNGS.values()]
-    yield ["---", *["--:"] * len(RUNGS)]
-    for arm in summarise(load(run)):
-        ladders = [run.ladder for run in arm.runs if run.ladder is not None]
-        means = [sum(getattr(own, r).f1_macro for own in ladders) / len(ladders) for r in RUNGS]
-        yield [f"`{arm.name}`", *(f"{mean:.4f}" for mean in means)]
+def checked_part(path: Path, page: str) -> tuple[int, int]:
+    """Return in which part of a page every number must be marked."""
+    if path.name != "README.md":
+        return 0, len(page)
+    section = SECTION.search(page)
+    if section is None:
+        raise SystemExit(f"{path}: there is no section 'What it found'")
+    return section.span()
 
 
-def estimate(found: Estimate) -> str:
-    """Write a mean with its deviation over the seeds and its 95 % interval."""
-    spread = "" if found.deviation is None else f" ± {found.deviation:.4f}"
-    return f"{found.mean:.4f}{spread} ({found.low:.4f} to {found.high:.4f})"
-
-
-def tell(found: Difference) -> str:
-    """Write a difference in points with its 95 % interval and corrected p."""
-    p = "p < 0.001" if found.p_holm < 0.001 else f"p = {found.p_holm:.3f}"
-    points = [f"{100 * value:+.2f}" for value in (found.mean, found.low, found.high)]
-    return f"{points[0]} ({points[1]} to {points[2]}), {p}"
-
-
-def load(run: str) -> Results:
-    """Read a recorded run."""
-    return Results.load(ROOT / "results" / run / "results.json")
-
-
-def needed(results: Results) -> Evidence:
-    """Return the evidence of a run that has one."""
-    if results.evidence is None:
-        raise SystemExit(f"{results.recipe['name']} was recorded without evidence")
-    return results.evidence
-
-
-def render(page: str) -> str:
-    """Return the page with every table made anew."""
-
-    def make(found: re.Match[str]) -> str:
-        kinds = {"differences": differences, "ladder": ladder, "shares": shares}
-        rows = kinds[found[2]](*found[3].split())
-        table = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
-        return f"{found[1]}{table}{found[4]}"
-
-    return TABLE.sub(make, page)
+def check(path: Path) -> bool:
+    """Print what is wrong with a page; return whether nothing is."""
+    page = path.read_text("utf-8")
+    found = sorted(faults(page, checked_part(path, page)))
+    for offset, fault in found:
+        print(f"{path}:{page.count(chr(10), 0, offset) + 1}: {fault}")
+    return not found
 
 
 def main() -> None:
-    """Write the page, or check it."""
-    page = PAGE.read_text("utf-8")
-    made = render(page)
+    """Write the pages, or check them."""
+    pages = [Path(word) for word in sys.argv[1:] if word != "--check"] or [*PAGES]
     if "--check" in sys.argv[1:]:
-        sys.exit(made != page)
-    PAGE.write_text(made, "utf-8")
+        clean = [check(path) for path in pages]  # all of them, not just up to the first fault
+        sys.exit(not all(clean))
+    for path in pages:
+        page = TABLE.sub(make_table, path.read_text("utf-8"))
+        path.write_text(MARK.sub(make_number, page), "utf-8")
 
 
 if __name__ == "__main__":
