@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from distillora.report.summary import ArmSummary, summarise
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/results.json"))
+FINDINGS = ROOT / "docs" / "findings.md"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -58,10 +60,98 @@ def test_a_recorded_report_stands_with_its_charts_and_without_any_text_of_the_da
     assert not [*folder.rglob("*.tsv"), *folder.rglob("*.safetensors")]
 
 
-def test_the_tables_of_the_findings_say_what_the_results_say() -> None:
-    script = ROOT / "docs" / "make_findings.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
-    assert done.returncode == 0, "python docs/make_findings.py writes them anew"
+Check = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+    """Return a function that checks pages: the exit status, and what was said."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    make_findings = importlib.import_module("make_findings")
+
+    def run(*pages: Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["make_findings.py", "--check", *map(str, pages)])
+        with pytest.raises(SystemExit) as end:
+            make_findings.main()
+        return int(end.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+def changed(folder: Path, page: Path, old: str, new: str) -> Path:
+    """Write a copy of a page with one change."""
+    text = page.read_text("utf-8")
+    assert old in text
+    copy = folder / page.name
+    copy.write_text(text.replace(old, new, 1), "utf-8")
+    return copy
+
+
+def test_tables_and_numbers_of_findings_and_readme_say_what_the_results_say(check: Check) -> None:
+    status, said = check()
+    assert status == 0, f"python docs/make_findings.py writes them anew\n{said}"
+
+
+@pytest.mark.parametrize("page", [FINDINGS, ROOT / "README.md"], ids=lambda page: page.name)
+def test_a_changed_number_in_a_sentence_is_named_with_its_line(
+    check: Check, tmp_path: Path, page: Path
+) -> None:
+    mark = "<!--= points evidence one three -->"
+    copy = changed(tmp_path, page, f"{mark}-2.4", f"{mark}-1.4")
+    line = next(
+        n for n, text in enumerate(copy.read_text().splitlines(), 1) if f"{mark}-1.4" in text
+    )
+    fault = f"{copy}:{line}: -1.4 should be -2.4 (points evidence one three)\n"
+    assert check(copy) == (1, fault)
+
+
+@pytest.mark.parametrize("number", ["99.4%", "95.8 %", "40%", "0.576", "-2.4"])
+def test_a_number_that_is_not_marked_is_named(check: Check, tmp_path: Path, number: str) -> None:
+    heading = "## What would you ship?\n"
+    copy = changed(tmp_path, FINDINGS, heading, f"{heading}\nThree layers keep {number} of it.\n")
+    status, said = check(copy)
+    assert status == 1
+    assert said.endswith(f": {number.lstrip('-')} is not marked with where it comes from\n")
+
+
+def test_settings_code_and_links_need_no_mark(check: Check, tmp_path: Path) -> None:
+    heading = "## What would you ship?\n"
+    prose = "At 2e-4 the 95% interval, with `--set a=0.25`, is in [the report](v1.2/report.md).\n"
+    assert check(changed(tmp_path, FINDINGS, heading, f"{heading}\n{prose}")) == (0, "")
+
+
+def test_the_readme_may_have_other_numbers_outside_its_section_of_findings(
+    check: Check, tmp_path: Path
+) -> None:
+    readme = ROOT / "README.md"
+    assert check(changed(tmp_path, readme, "## Limits\n", "## Limits\n\nAt 12.5%.\n")) == (0, "")
+    section = "## What it found\n"
+    assert check(changed(tmp_path, readme, section, f"{section}\nAt 12.5%.\n"))[0] == 1
+
+
+def test_a_changed_cell_of_a_table_is_named(check: Check, tmp_path: Path) -> None:
+    copy = changed(tmp_path, FINDINGS, "| not shown |", "| shown |")
+    status, said = check(copy)
+    assert status == 1
+    assert "the table 'contrasts evidence' is out of date" in said
+
+
+@pytest.mark.parametrize(
+    ("mark", "fault"),
+    [
+        ("A <!--= points evidence odd none -->1.0<!--/-->.", "cannot evaluate"),
+        ("A <!--= guess evidence odd even -->1.0<!--/-->.", "cannot evaluate"),
+        ("A <!--= detectable ablation-lora dora targets-all -->1.0<!--/-->.", "too few seeds"),
+        ("<!--= trained evidence lora -->2.0%<!--/--> of it.", "must not begin a line"),
+    ],
+)
+def test_a_mark_that_cannot_be_used_is_named(
+    check: Check, tmp_path: Path, mark: str, fault: str
+) -> None:
+    heading = "## What would you ship?\n"
+    status, said = check(changed(tmp_path, FINDINGS, heading, f"{heading}\n{mark}\n"))
+    assert status == 1
+    assert fault in said
 
 
 def test_the_readme_shows_the_figures_of_the_recorded_run() -> None:
