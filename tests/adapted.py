@@ -28,7 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def lora(**settings: Any) -> LoraTuning:
     """Return LoRA of rank 4 and alpha 8, without dropout, changed as told."""
-    values = {"method": "lora", "rank": 4, "alpha": 8, "dropout": 0.0}
+    values = {"method": "lora", "rank": 4, "alpha": 8, "dropout": 0.0, "targets": "auto"}
     return LoraTuning.model_validate({**values, **settings})
 
 

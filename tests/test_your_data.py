@@ -112,7 +112,7 @@ def test_a_dry_run_on_a_table_shows_what_was_chosen_for_it(run_cli: Cli, tickets
     shown = " ".join(done.out.split())
     for words in (
         *("my-tickets:", "single_label, 5 labels", "validation and test were drawn"),
-        *("batch_size 8", "learning_rate 0.002 for lora", "odd", "even"),
+        *("batch_size 8", "learning_rate 0.001 for lora", "odd", "even"),
     ):
         assert words in shown
     own = run_cli("compare", "--data", tickets, "--dry-run", "--set", "training.epochs=2")

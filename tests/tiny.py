@@ -147,7 +147,7 @@ def write_tiny_data(folder: Path, rows: int = 60, labels: int = 4) -> Path:
 def tiny_recipe_values(backbone: Path, data: Path) -> dict[str, Any]:
     """Return a recipe that trains a teacher, an odd student, LoRA and a hybrid in a second each."""
     distilled = {"labels": 0.5, "distillation": 0.5}
-    lora = {"method": "lora", "rank": 4}
+    lora = {"method": "lora", "rank": 4, "targets": "auto"}
     return {
         "name": "tiny",
         "data": {"source": "folder", "path": str(data), "max_length": 32},

@@ -26,7 +26,7 @@ from distillora.recipe import LoraTuning
 from tiny import ARCHITECTURES, tiny_batch, tiny_model
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
-TUNING = LoraTuning(method="lora", rank=4, alpha=8, dropout=0.0)
+TUNING = LoraTuning(method="lora", rank=4, alpha=8, dropout=0.0, targets="auto")
 
 
 def logits(model: Any) -> torch.Tensor:

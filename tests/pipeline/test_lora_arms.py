@@ -31,7 +31,10 @@ EVERYTHING = {
 def only(values: dict[str, Any], *names: str, **tuning: Any) -> dict[str, Any]:
     """Keep these arms, and change the tuning of the last."""
     values["arms"] = {name: values["arms"][name] for name in names}
-    values["arms"][names[-1]]["tuning"] = {"method": "lora", "rank": 4, **tuning}
+    values["arms"][names[-1]]["tuning"] = {
+        **{"method": "lora", "rank": 4, "targets": "auto"},
+        **tuning,
+    }
     return values
 
 

@@ -218,7 +218,7 @@ def test_a_full_run_on_real_data_carries_no_warning(report):
 
 def test_the_origin_is_complete(report):
     page, _, results, _ = report
-    machine = page.tables["Code and machine"]
+    machine = page.tables["Code and machine of the results"]
     assert ["Commit", f"{results.environment.commit} with uncommitted changes"] in machine
     assert ["torch", "2.13.0"] in page.tables["Packages"]
     assert "cd" * 32 in page.text

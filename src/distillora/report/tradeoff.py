@@ -49,9 +49,9 @@ _COSTS = (
 def tradeoff_figure(results: Results) -> Figure:
     """Draw weighted F1 on test against latency, size and training time.
 
-    An arm without a figure is left out of its panel.
+    An arm without a figure is left out of its panel, and an ensemble of all of them.
     """
-    arms = summarise(results)
+    arms = [arm for arm in summarise(results) if not arm.first.is_ensemble]
     tuned = any(run.metrics.test.tuned for run in results.arms)
     metric = f"weighted F1{' at tuned thresholds' if tuned else ''}"
     notes = (
