@@ -1,4 +1,4 @@
-"""Speed of the statistics: intervals, paired tests and corrections over all pairs of arms.
+"""Speed of the statistics: intervals, and paired tests of all pairs of arms.
 
 The arms are made up: each gives a random share of the rows their own labels, and the others
 another row's. How long counting takes does not depend on who is right.

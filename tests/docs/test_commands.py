@@ -22,6 +22,7 @@ from app.browsing import serve
 from distillora.data.corpus import Corpus
 from distillora.data.sources import read_corpus
 from distillora.recipe import (
+    Contrast,
     Data,
     Init,
     LoraTuning,
@@ -167,7 +168,7 @@ def test_every_command_of_the_command_line_is_documented() -> None:
 
 def test_every_key_of_a_recipe_is_documented() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
-    sections = (Recipe, Data, Init, LoraTuning, Objective, Training)
+    sections = (Recipe, Contrast, Data, Init, LoraTuning, Objective, Training)
     for section in sections:
         for key in section.model_fields:
             assert f"`{key}`" in page, f"docs/recipes.md does not tell of {section.__name__}.{key}"

@@ -61,7 +61,7 @@ def test_only_runs_from_before_predictions_were_kept_lack_them() -> None:
     assert {name for name, arms in found.items() if not any(arms.values())} == WITHOUT
     assert {name for name, arms in found.items() if not all(arms.values())} == WITHOUT
     for name in WITHOUT:
-        assert "not kept" in (ROOT / "results" / name / "README.md").read_text("utf-8")
+        assert "recomputed" in (ROOT / "results" / name / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

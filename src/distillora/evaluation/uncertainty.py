@@ -68,8 +68,8 @@ class Uncertain:
     it is the solution of Behrens and Fisher (Fisher 1935, Annals of Eugenics 6), whose tests keep
     below their level (Robinson 1976, Annals of Statistics 4). Welch and Satterthwaite's degrees of
     freedom do not: they are large in the very samples whose seeds agree by luck. With three seeds,
-    such a test at 5 % finds a difference in up to 8 of 100 pairs that have none, and six tests
-    corrected for one another in up to 13 of 100 runs; see docs/results.md.
+    such a test at 5 % finds a difference in up to 7 of 100 pairs that have none, and six tests
+    corrected for one another find one in up to 17 of 100 runs; see docs/results.md.
 
     Attributes:
         value: the estimate.

@@ -23,7 +23,7 @@ from distillora.report.theme import arm_scales, colour, draw
 _ROW = 30  # pixels for an arm
 _EXPLORATORY = (
     "For exploration: the p-values are raw, none is corrected for the others, and nothing here "
-    "counts as shown. A question that matters belongs into the recipe’s `contrasts`."
+    "counts as shown. A question that matters belongs in the recipe’s `contrasts`."
 )
 
 
