@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -129,7 +130,7 @@ def _read_rows(path: Path, digest: str) -> Split:
             tuple(id_ for _, _, id_ in rows),
         )
         found = split.sha256
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise _damaged(path, str(error)) from error
     if found != digest:
         raise _damaged(path, f"its rows have the SHA-256 {found} instead of {digest}")

@@ -87,6 +87,8 @@ def tokenizer_sha256(tokenizer: FastTokenizer) -> str:
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     # set anew by every call, so they say how the tokenizer was used last, not what it is
     state["truncation"] = state["padding"] = None
+    if (side := getattr(tokenizer, "truncation_side", "right")) != "right":
+        state["truncation_side"] = side
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 
 from distillora.errors import IntegrityError
 from distillora.evaluation.results import ArmResult, Results
@@ -26,14 +27,23 @@ def check_chain(results: Results) -> None:
         )
 
 
+def ensemble_sha256(members: Sequence[str]) -> str:
+    """Return the hash of an ensemble: that of the hashes of its members' weights, in order."""
+    return hashlib.sha256("\n".join(members).encode()).hexdigest()
+
+
 def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
+    name = f"{arm.name}, seed {arm.seed}"
+    weights = {f"{other.name}, seed {other.seed}": other.weights_sha256 for other in results.arms}
+    if arm.is_ensemble:
+        members = [weights.get(member, "") for member in arm.members]
+        if arm.weights_sha256 != ensemble_sha256(members):
+            yield f"'{name}' averages other models than those of this run"
     if arm.fingerprint is None:
         return
-    name = f"{arm.name}, seed {arm.seed}"
     for split, digest in results.data.sha256.items():
         if arm.fingerprint.data.get(split) != digest:
             yield f"'{name}' was made with other {split} rows than those of this run"
-    weights = {f"{other.name}, seed {other.seed}": other.weights_sha256 for other in results.arms}
     for parent, digest in arm.fingerprint.parents.items():
         if weights.get(parent) != digest:
             yield f"'{name}' was made from other weights of '{parent}' than those of this run"

@@ -45,7 +45,7 @@ def refuse_older_run(layout: RunLayout) -> None:
     arms = [ArmLayout(path) for path in layout.root.glob("arms/*/seed-*")]
     # an ensemble has results alone
     begun = [arm for arm in arms if arm.training.is_file() or arm.checkpoints.is_dir()]
-    if all(arm.fingerprint.is_file() for arm in begun) and (not begun or is_stored(layout.data)):
+    if all(arm.fingerprint.is_file() for arm in begun):
         return
     raise RunFolderError(
         f"{layout.root} holds a run of an earlier version, which did not record what its arms "
@@ -260,10 +260,22 @@ def discard_changed(bench: Workbench, changes: Mapping[Task, Change]) -> None:
     for task, change in changes.items():
         folder = bench.folder(*task)
         if change.retrain:
-            shutil.rmtree(folder.root)
+            _delete_arm(folder)
             continue
         folder.result.unlink(missing_ok=True)
         folder.predictions.unlink(missing_ok=True)
         begun = BeginningRecord.read(folder)
         renewed = begun.model_copy(update={"fingerprint": change.fingerprint})
         write_atomic(folder.fingerprint, renewed.model_dump_json(indent=1))
+
+
+def _delete_arm(folder: ArmLayout) -> None:
+    """Delete an arm, its fingerprint last, so that a half-deleted one is still recognised."""
+    folder.result.unlink(missing_ok=True)
+    folder.training.unlink(missing_ok=True)
+    for path in folder.root.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != folder.fingerprint:
+            path.unlink()
+    shutil.rmtree(folder.root)

@@ -6,7 +6,6 @@ thresholds of the ladder's last rung, which say how much there is to win and are
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from distillora.artifacts import ArmLayout, write_atomic, write_file_atomic
 from distillora.errors import IntegrityError
+from distillora.evaluation.chain import ensemble_sha256
 from distillora.evaluation.cost import weights_bytes
 from distillora.evaluation.predictions import Predictions, read_predictions
 from distillora.evaluation.quality import Quality, evaluate_logits
@@ -132,7 +132,7 @@ def judge_ensemble(bench: Workbench, plan: EnsemblePlan, members: Sequence[ArmRe
         ),
         history=(),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
-        weights_sha256=_hash_all([member.weights_sha256 for member in members]),
+        weights_sha256=ensemble_sha256([member.weights_sha256 for member in members]),
         **_evaluate(bench, logits),
     )
     write_atomic(folder.result, result.model_dump_json(indent=1))
@@ -153,10 +153,6 @@ def _mean_logits(
             )
         found.append(own.logits)
     return np.asarray(np.mean(found, axis=0), np.float32)
-
-
-def _hash_all(hashes: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _evaluate(bench: Workbench, logits: Logits) -> Quality:

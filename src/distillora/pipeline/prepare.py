@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
@@ -31,8 +32,12 @@ def read_data(recipe: Recipe) -> tuple[Corpus, Corpus]:
     return found, drop_shared_texts(found) if recipe.data.drop_shared else found
 
 
-def read_extra_texts(recipe: Recipe, corpus: Corpus) -> dict[Path, ExtraText]:
+def read_extra_texts(
+    recipe: Recipe, corpus: Corpus, stored: Mapping[Path, ExtraText] = MappingProxyType({})
+) -> dict[Path, ExtraText]:
     """Return the texts without labels that arms of the recipe name, by their path.
+
+    Of a file that is gone, the copy that the run holds (``stored``) is taken.
 
     Raises:
         DataError: a file cannot be used; the message begins with ``arms.<name>``.
@@ -40,7 +45,9 @@ def read_extra_texts(recipe: Recipe, corpus: Corpus) -> dict[Path, ExtraText]:
     found: dict[Path, ExtraText] = {}
     for name, arm in recipe.arms.items():
         path = arm.objective.extra_text
-        if path is not None and path not in found:
+        if path is not None and path in stored and not path.exists():
+            found[path] = stored[path]
+        elif path is not None and path not in found:
             try:
                 found[path] = read_extra_text(path, corpus, recipe.data.limit)
             except DataError as error:

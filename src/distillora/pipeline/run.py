@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from distillora.artifacts import (
+    ArmLayout,
     RunLayout,
     delete_parts,
     explain_full_disk,
@@ -22,7 +23,13 @@ from distillora.data.corpus import Corpus
 from distillora.data.extra_text import ExtraText
 from distillora.data.stored import is_stored, read_stored, store_data
 from distillora.data.warnings import find_warnings
-from distillora.errors import DataError, InputError, OfflineError, RunFolderError
+from distillora.errors import (
+    DataError,
+    InputError,
+    IntegrityError,
+    OfflineError,
+    RunFolderError,
+)
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
@@ -47,6 +54,7 @@ from distillora.pipeline.prepare import (
     save_audit,
     settle_recipe,
 )
+from distillora.pipeline.record import BeginningRecord
 from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.progress import Reporter
 from distillora.recipe import Recipe, load_recipe
@@ -111,7 +119,7 @@ def compare(
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     source = _read_source(recipe, layout, reporter)
     recipe, chosen = settle_recipe(recipe, source.corpus)
-    extra = source.extra or read_extra_texts(recipe, source.corpus)
+    extra = read_extra_texts(recipe, source.corpus, source.extra)
     bench = set_up_bench(recipe, layout, source.corpus, extra, reporter, jobs)
     tasks = plan_tasks(recipe)
     with _open_run(bench, tasks, retrain_changed=retrain_changed):
@@ -148,7 +156,7 @@ class _Source(NamedTuple):
 
     found: Corpus | None
     corpus: Corpus
-    extra: dict[Path, ExtraText] | None = None
+    extra: Mapping[Path, ExtraText] = {}
 
 
 def _read_source(recipe: Recipe, layout: RunLayout, reporter: Reporter) -> _Source:
@@ -175,6 +183,7 @@ def _open_run(bench: Workbench, tasks: Iterable[Task], *, retrain_changed: bool)
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
             _check_folder(layout)
+            _check_ensembles(bench)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
             changes = find_changes(bench, tasks)
@@ -194,6 +203,21 @@ def _is_stored(bench: Workbench) -> bool:
     if not is_stored(bench.layout.data):
         return False
     return read_stored(bench.layout.data) == (bench.data.corpus, bench.data.extra)
+
+
+def _check_ensembles(bench: Workbench) -> None:
+    """Refuse an ensemble that has the name of an arm that the run holds trained.
+
+    Raises:
+        RunFolderError: which one.
+    """
+    for plan in plan_ensembles(bench.data.recipe):
+        for seed in plan.members:
+            if (folder := bench.folder(plan.name, seed)).fingerprint.is_file():
+                raise RunFolderError(
+                    f"{folder.root} holds a trained arm, and the recipe makes '{plan.name}' an "
+                    "ensemble. Give the ensemble another name, or another folder with --out."
+                )
 
 
 def _check_folder(layout: RunLayout) -> None:
@@ -228,7 +252,7 @@ def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: in
     """Train what is not finished, one after the other or side by side."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give --jobs or start with torchrun, not both.")
-    finished = {task for task in tasks if bench.folder(*task).result.is_file()}
+    finished = {task for task in tasks if _read_result(bench.folder(*task))}
     for task in finished:
         bench.reporter.say(f"{task}: finished before")
     if jobs > 1:
@@ -247,11 +271,25 @@ def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
 def _judge(bench: Workbench, task: Task) -> ArmResult:
     """Score an arm, unless that is done already."""
     own = bench.at(task.seed)
-    finished = own.folder(task.arm).result
-    if not finished.is_file():
+    result = _read_result(own.folder(task.arm))
+    if result is None:
         bench.reporter.stage(f"{task}: scoring")
         return judge_arm(own, task.arm)
-    return ArmResult.model_validate_json(finished.read_bytes())
+    return result
+
+
+def _read_result(folder: ArmLayout) -> ArmResult | None:
+    """Return the result of an arm; None if there is none of the arm that the folder holds now.
+
+    One that is torn, lacks its predictions, or was left by an ensemble of this name does not count.
+    """
+    try:
+        result = ArmResult.model_validate_json(folder.result.read_bytes())
+        begun = BeginningRecord.read(folder)
+    except (OSError, ValueError, IntegrityError):
+        return None
+    fits = result.fingerprint == begun.fingerprint and folder.predictions.is_file()
+    return result if fits else None
 
 
 def _judge_ensembles(bench: Workbench, judged: Mapping[Task, ArmResult]) -> dict[Task, ArmResult]:
