@@ -123,10 +123,7 @@ def rename_data(results: Results, data_as: str) -> Results:
     path = str(recipe["data"]["path"])
     recipe["data"]["path"] = data_as
     source = results.data.source.replace(path, data_as)
-    audit = results.data.audit.model_copy(
-        update={"source": results.data.audit.source.replace(path, data_as)}
-    )
-    data = results.data.model_copy(update={"source": source, "audit": audit})
+    data = results.data.model_copy(update={"source": source})
     return results.model_copy(update={"recipe": recipe, "data": data})
 
 
