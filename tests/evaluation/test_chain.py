@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from distillora.errors import IntegrityError
-from distillora.evaluation.chain import check_chain
+from distillora.evaluation.chain import check_chain, ensemble_sha256
 from distillora.evaluation.results import ArmEnvironment, ArmResult, Fingerprint, Results
 from distillora.report import write_report
 from report.conftest import build_run
@@ -102,3 +102,12 @@ def test_the_report_points_out_an_arm_that_was_made_otherwise(
 def report_of(results: Results, run: Path) -> str:
     (run / "results.json").write_text(results.model_dump_json())
     return (write_report(run).parent / "report.md").read_text("utf-8")
+
+
+def test_an_ensemble_of_other_models_than_the_run_s_is_refused(results: Results) -> None:
+    members = ("lora, seed 0", "odd, seed 0")
+    own = ensemble_sha256([arm.weights_sha256 for arm in results.arms[:2]])
+    averaged = with_arm(results, 2, members=members, layers=(), weights_sha256=own)
+    check_chain(averaged)
+    with pytest.raises(IntegrityError, match="'even, seed 0' averages other models"):
+        check_chain(with_arm(averaged, 2, weights_sha256="f" * 64))

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from distillora.artifacts import RunLayout
-from distillora.errors import RunFolderError
+from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.results import ArmResult, Results
 from distillora.pipeline import compare
 from distillora.pipeline.schedule import Task
@@ -399,3 +399,63 @@ def test_an_arm_with_a_single_seed_serves_all_seeds_of_its_students(
             for seed in (0, 1)
         )
     )
+
+
+def test_an_ensemble_that_becomes_a_trained_arm_is_trained(again: tuple[Path, Values]) -> None:
+    place, values = again
+    values["arms"]["x"] = {"init": {"ensemble": ["teacher", "lora"]}}
+    assert of(run(values, place / "run"), "x").is_ensemble
+    values["arms"]["x"] = {"init": {"arm": "teacher", "layers": "even"}}
+    assert of(run(values, place / "run"), "x").layers == (0, 2, 4)
+    values["arms"]["x"] = {"init": {"ensemble": ["teacher", "lora"]}}
+    with pytest.raises(RunFolderError, match="holds a trained arm"):
+        run(values, place / "run")
+
+
+def test_the_side_on_which_texts_are_cut_is_part_of_the_tokenizer(
+    again: tuple[Path, Values],
+) -> None:
+    place, values = again
+    path = place / "backbone" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"truncation_side": "left"}))
+    with pytest.raises(RunFolderError, match="the tokenizer is another one"):
+        run(values, place / "run")
+
+
+def test_a_torn_result_and_missing_predictions_are_made_again(again: tuple[Path, Values]) -> None:
+    place, values = again
+    before = figures(run(values, place / "run"))
+    odd, lora = (RunLayout(place / "run").arm(name, 0) for name in ("odd", "lora"))
+    odd.result.write_bytes(odd.result.read_bytes()[:100])
+    lora.predictions.unlink()
+    weights = {arm: (arm.model / "model.safetensors").stat().st_mtime_ns for arm in (odd, lora)}
+    assert figures(run(values, place / "run")) == before
+    for arm, stamp in weights.items():  # scored again, not trained
+        assert (arm.model / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_a_damaged_split_is_an_error_with_its_path(again: tuple[Path, Values]) -> None:
+    place, values = again
+    path = place / "run" / "data" / "train.jsonl.gz"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(bytes(raw))
+    with pytest.raises(IntegrityError, match=r"train\.jsonl\.gz does not hold the data"):
+        run(values, place / "run")
+
+
+def test_a_deletion_that_was_cut_off_still_shows_what_changed(
+    again: tuple[Path, Values], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, values = again
+    values["arms"]["lora"]["training"] = {"learning_rate": 3e-3}
+
+    def stop(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("distillora.pipeline.changes.shutil.rmtree", stop)
+        run(values, place / "run", retrain=True)
+    with pytest.raises(RunFolderError, match=r"lora .*learning_rate 0\.001 -> 0\.003"):
+        run(values, place / "run")
+    assert of(run(values, place / "run", retrain=True), "lora").is_encoder
