@@ -28,6 +28,8 @@ def measured(out: Path) -> list[dict[str, Any]]:
     """Return the results without what a clock says."""
     arms: list[dict[str, Any]] = json.loads((out / "results.json").read_text())["arms"]
     for arm in arms:
+        for said_by_a_clock in ("created", "ended", "other_load"):
+            del arm["environment"][said_by_a_clock]
         arm["cost"] = {k: arm["cost"][k] for k in ("model_bytes", "adapter_bytes")}
         arm["history"] = [{k: v for k, v in e.items() if k != "seconds"} for e in arm["history"]]
     return arms
