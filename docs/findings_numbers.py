@@ -1,4 +1,4 @@
-"""The numbers that stand in sentences, each between ``<!--= EXPRESSION -->`` and ``<!--/-->``.
+"""Numbers in sentences, each between ``<!--= EXPRESSION -->`` and ``<!--/-->``.
 
 | expression | value |
 | --- | --- |

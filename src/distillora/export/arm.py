@@ -62,7 +62,7 @@ class TrainedArm:
         results = Results.load(run.results)
         check_chain(results)
         result = ArmResult.model_validate_json(layout.result.read_bytes())
-        # all but the speed, which is measured later and recorded in the results alone
+        # not the speed: it is measured later and recorded in the results alone
         said = {(arm.name, arm.seed): arm.model_dump(exclude={"cost"}) for arm in results.arms}
         if said.get((result.name, result.seed)) != result.model_dump(exclude={"cost"}):
             raise IntegrityError(

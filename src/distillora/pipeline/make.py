@@ -195,7 +195,7 @@ def time_making(bench: Workbench, tasks: Iterable[Task]) -> dict[str, float]:
 
 
 def _measured(trained: Trained | None, metric: str, before: dict[str, float]) -> Measured:
-    """Return what a ``TrainingRecord`` says of the training itself; None: there was none."""
+    """Return the fields of a ``TrainingRecord`` about training; None for an untrained arm."""
     clock = trained.clock if trained else None
     return {
         "best_epoch": trained.best_epoch if trained else 0,
