@@ -207,8 +207,8 @@ class ArmEnvironment(Environment):
 
     @property
     def comparable_time(self) -> bool:
-        """Whether training had the machine to itself, so that its time compares with others."""
-        return self.jobs == 1 and (self.other_load or 0.0) <= BUSY_CORES
+        """Whether training is known to have had the machine to itself, so its time compares."""
+        return self.jobs == 1 and self.other_load is not None and self.other_load <= BUSY_CORES
 
 
 class Measurement(Record):
