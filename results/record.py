@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distillora.artifacts import sha256_file
 from distillora.evaluation.predictions import decide_logits
 from distillora.evaluation.results import ArmResult, Results
 from distillora.recipe import Recipe, parse_recipe
@@ -105,10 +106,11 @@ def record(run: Path, target: Path, data_as: str | None) -> None:
         shutil.rmtree(target / "arms", ignore_errors=True)
         shutil.rmtree(target / "charts", ignore_errors=True)
     target.mkdir(parents=True, exist_ok=True)
-    (target / "results.json").write_text(results.model_dump_json(indent=1))
     (target / "audit.json").write_text(results.data.audit.model_dump_json(indent=1))
     (target / "recipe.yaml").write_text(recorded_recipe(results).dump())
     record_predictions(run, target, results)
+    results = with_checksums(target, results)
+    (target / "results.json").write_text(results.model_dump_json(indent=1))
     write_report(target)
 
 
@@ -135,6 +137,15 @@ def record_predictions(run: Path, target: Path, results: Results) -> None:
     if sum((target / path).stat().st_size for path in kept) > MOST_BYTES:
         for path, splits in kept.items():
             write_kept(target / path, {"test": splits["test"]})
+
+
+def with_checksums(target: Path, results: Results) -> Results:
+    """Put the checksums of the recorded predictions in the place of those that the run had."""
+    arms = tuple(
+        arm.model_copy(update={"predictions_sha256": sha256_file(target / arm.predictions)})
+        for arm in results.arms
+    )
+    return results.model_copy(update={"arms": arms})
 
 
 def main() -> None:

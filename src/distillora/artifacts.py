@@ -95,6 +95,11 @@ class RunLayout:
         return self.root / "measurement.json"
 
     @property
+    def renewal(self) -> Path:
+        """Which arms are being made again; there until all of them are."""
+        return self.root / "renewal.json"
+
+    @property
     def audit(self) -> Path:
         """The audit of the data."""
         return self.root / "audit.json"
@@ -185,11 +190,23 @@ def seal_folder(folder: Path) -> None:
 
 def is_sealed(folder: Path) -> bool:
     """Whether the folder has a manifest and every file in it has the listed checksum."""
+    return find_damage(folder) is None
+
+
+def find_damage(folder: Path) -> Path | None:
+    """Return the first file that differs from the manifest; the manifest if it cannot be read."""
     try:
         sums: dict[str, str] = json.loads((folder / MANIFEST).read_text())
-        return all(sha256_file(folder / name) == digest for name, digest in sums.items())
+        files = {folder / name: digest for name, digest in sums.items()}
     except (OSError, ValueError, AttributeError):
-        return False
+        return folder / MANIFEST
+    for path, digest in files.items():
+        try:
+            if sha256_file(path) != digest:
+                return path
+        except OSError:
+            return path
+    return None
 
 
 @contextmanager

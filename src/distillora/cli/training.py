@@ -167,11 +167,15 @@ def measure(
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")],
 ) -> None:
-    """Make the report of a run again, from its results alone."""
+    """Make the report of a run again, from its results alone.
+
+    Weights, predictions and data that are still in the folder must be those of the results.
+    """
     _require_training()
+    from distillora.progress import Reporter
     from distillora.report import write_report
 
-    typer.echo(f"Report: {write_report(run)}")
+    typer.echo(f"Report: {write_report(run, Reporter().warn)}")
 
 
 def _require_training() -> None:

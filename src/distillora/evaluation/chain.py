@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from distillora.errors import IntegrityError
 from distillora.evaluation.results import ArmResult, Results
 
+EXTRA_TEXT = "extra text"
+"""What a fingerprint calls the texts without labels that its arm learnt from."""
+
 
 def check_chain(results: Results) -> None:
     """Make sure that every arm was made from this run's data and from this run's other arms.
@@ -44,6 +47,18 @@ def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
     for split, digest in results.data.sha256.items():
         if arm.fingerprint.data.get(split) != digest:
             yield f"'{name}' was made with other {split} rows than those of this run"
+    if arm.fingerprint.data.get(EXTRA_TEXT) != _extra_text(arm, results):
+        yield f"'{name}' was made with other extra texts than those of this run"
     for parent, digest in arm.fingerprint.parents.items():
         if weights.get(parent) != digest:
             yield f"'{name}' was made from other weights of '{parent}' than those of this run"
+
+
+def _extra_text(arm: ArmResult, results: Results) -> str | None:
+    """Return the hash of the extra texts that the recipe gives an arm; None if it gives none."""
+    objective = results.recipe["arms"].get(arm.name, {}).get("objective", {})
+    path = objective.get("extra_text")
+    if path is None:
+        return None
+    found = results.data.extra_text.get(path)
+    return "" if found is None else found.sha256

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distillora.artifacts import sha256_file
 from distillora.errors import IntegrityError
 from distillora.evaluation.results import ArmResult, Task
 from distillora.probabilities import sigmoid
@@ -37,10 +38,12 @@ def read_predictions(
     """Read an arm's outputs on a split.
 
     Raises:
-        IntegrityError: the file is missing, cannot be read, or has other rows than
-            ``results.json`` says.
+        IntegrityError: the file is missing, cannot be read, or has another checksum or other
+            rows than ``results.json`` says.
     """
     path = run_dir / run.predictions
+    if path.is_file() and not has_recorded_checksum(run_dir, run):
+        raise _broken(path, "it changed after it was written")
     try:
         columns = pq.read_table(
             path, columns=["labels", "logits"], filters=[("split", "=", split)]
@@ -56,6 +59,14 @@ def read_predictions(
     if len(classes) != expected:
         raise _broken(path, f"it holds {len(classes)} {split} rows instead of {expected}")
     return Predictions(classes, truth, logits)
+
+
+def has_recorded_checksum(run_dir: Path, run: ArmResult) -> bool:
+    """Whether an arm's predictions are in place, and unchanged as far as a checksum tells."""
+    path = run_dir / run.predictions
+    if not path.is_file():
+        return False
+    return run.predictions_sha256 is None or run.predictions_sha256 == sha256_file(path)
 
 
 def _broken(path: Path, reason: str) -> IntegrityError:

@@ -332,6 +332,9 @@ class ArmResult(Record):
         confusions: test rows by first label (a row each) and most probable label (a column each),
             shape (labels, labels); None in older results.
         predictions: path of ``predictions.parquet`` relative to the run folder.
+        predictions_sha256: hash of that file; None in results from before it was recorded.
+        evaluation_code: version of the evaluation code that scored the arm; None in results from
+            before it was recorded.
         weights_sha256: hash of the weights that were evaluated; for an ensemble, of the hashes of
             its members.
         fingerprint: what these weights depend on; None for an ensemble, whose ``weights_sha256``
@@ -366,6 +369,8 @@ class ArmResult(Record):
     history: tuple[EpochRecord, ...]
     confusions: tuple[tuple[int, ...], ...] | None = None
     predictions: str
+    predictions_sha256: str | None = None
+    evaluation_code: int | None = None
     weights_sha256: str
     fingerprint: Fingerprint | None = None
     environment: ArmEnvironment | None = None

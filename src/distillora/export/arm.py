@@ -12,13 +12,14 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distillora.artifacts import ArmLayout, RunLayout, is_sealed
+from distillora.artifacts import ArmLayout, RunLayout
 from distillora.data.corpus import Corpus
 from distillora.data.stored import read_stored
-from distillora.errors import IntegrityError, RunFolderError
+from distillora.errors import RunFolderError
 from distillora.evaluation.chain import check_chain
+from distillora.evaluation.intact import check_arm, load_results
 from distillora.evaluation.results import ArmResult, Results
-from distillora.models.backbones import load_classifier, load_tokenizer, weights_sha256
+from distillora.models.backbones import load_classifier, load_tokenizer
 from distillora.probabilities import Task
 from distillora.recipe import Recipe, load_recipe
 
@@ -45,8 +46,8 @@ class TrainedArm:
 
         Raises:
             RunFolderError: it is not the folder of a finished arm, or a baseline's or an
-                ensemble's.
-            IntegrityError: its model is damaged.
+                ensemble's; or its weights, predictions or data are not those of the results.
+            IntegrityError: the results are torn, or contradict themselves.
         """
         layout = ArmLayout(folder.resolve())
         if layout.result.is_file():
@@ -56,19 +57,18 @@ class TrainedArm:
                 f"{folder} is not a finished arm with its model. Give a folder such as "
                 "runs/RUN/arms/ARM/seed-0 of a finished `distillora compare`."
             )
-        if not is_sealed(layout.model):
-            raise IntegrityError(f"{layout.model} is damaged; delete {folder} and compare again.")
         run = RunLayout(layout.root.parents[2])
-        results = Results.load(run.results)
+        results = load_results(run)
         check_chain(results)
-        result = ArmResult.model_validate_json(layout.result.read_bytes())
-        # not the speed: it is measured later and recorded in the results alone
-        said = {(arm.name, arm.seed): arm.model_dump(exclude={"cost"}) for arm in results.arms}
-        if said.get((result.name, result.seed)) != result.model_dump(exclude={"cost"}):
-            raise IntegrityError(
-                f"{run.results} says something else of this arm than {layout.result}. Run "
-                "`distillora compare` with the same --out to put the results together anew."
+        name, seed = layout.root.parent.name, layout.root.name
+        recorded = [arm for arm in results.arms if (arm.name, f"seed-{arm.seed}") == (name, seed)]
+        if not recorded:
+            raise RunFolderError(
+                f"{run.results} has no arm of {folder}. Run the same `distillora compare` command "
+                "again: it puts the results together anew."
             )
+        result = recorded[0]
+        check_arm(run, result, results)
         if not result.is_encoder:
             raise RunFolderError(
                 f"{folder} holds a baseline ({result.init}), which is there to be compared with "
@@ -108,19 +108,9 @@ class TrainedArm:
         return self.result.temperature
 
     def load_model(self) -> PreTrainedModel:
-        """Load the trained weights, adapters merged, in float32.
-
-        Raises:
-            IntegrityError: they are not those that the results are about.
-        """
+        """Load the trained weights, adapters merged, in float32; ``open`` made sure of them."""
         multi_label = self.task == "multi_label"
-        model = load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
-        if weights_sha256(model) != self.result.weights_sha256:
-            raise IntegrityError(
-                f"{self.layout.model} does not hold the weights that were evaluated. Delete "
-                f"{self.layout.root} and run the same `distillora compare` again."
-            )
-        return model
+        return load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
 
     def load_tokenizer(self) -> PreTrainedTokenizerFast:
         """Load the tokenizer that the arm was trained with."""
@@ -130,17 +120,9 @@ class TrainedArm:
         """Read the data that the run holds.
 
         Raises:
-            IntegrityError: it is missing, damaged, or not what the results are about.
+            IntegrityError: it is missing or damaged; ``open`` made sure that it is the run's.
         """
-        corpus, _ = read_stored(self.run.data)
-        for split, digest in self.results.data.sha256.items():
-            if corpus.splits[split].sha256 != digest:
-                raise IntegrityError(
-                    f"{self.run.data} holds another {split} split than the one that "
-                    f"{self.run.results} is about. Run `distillora compare` with the same --out: "
-                    "it says what changed."
-                )
-        return corpus
+        return read_stored(self.run.data)[0]
 
     @cached_property
     def recorded_logits(self) -> dict[str, npt.NDArray[np.float32]]:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distillora.artifacts import ArmLayout, RunLayout, is_sealed, write_atomic
+from distillora.artifacts import ArmLayout, RunLayout, write_atomic
 from distillora.data.corpus import Corpus, Split
 from distillora.data.stored import is_stored, read_stored
 from distillora.errors import RunFolderError
+from distillora.evaluation.intact import find_weights_fault, note_renewal
 from distillora.evaluation.results import Fingerprint
 from distillora.pipeline.bench import Workbench
 from distillora.pipeline.fingerprint import take_fingerprint
@@ -90,8 +91,8 @@ def _compare(
     wanted = take_fingerprint(bench, task, needed)
     own = describe_change(made, wanted, before, bench.data.corpus)
     reasons = [*own, *reasons]
-    if not reasons and folder.result.is_file() and not _is_whole(folder):
-        reasons = ["its weights on disk are damaged"]
+    if not reasons and folder.result.is_file():
+        reasons = _describe_weights(bench, task, folder)
     if not reasons:
         return None
     only_test = made.model_copy(update={"data": wanted.data}) == wanted and all(
@@ -109,8 +110,18 @@ def _why_new(bench: Workbench, parent: Task, changes: Mapping[Task, Change]) -> 
     return None
 
 
-def _is_whole(folder: ArmLayout) -> bool:
-    return folder.training.is_file() and is_sealed(folder.model)
+def _describe_weights(bench: Workbench, task: Task, folder: ArmLayout) -> list[str]:
+    """Say what is wrong with the weights of a finished arm, if anything is."""
+    if not folder.training.is_file():
+        return ["its weights on disk are damaged"]
+    fault = find_weights_fault(
+        folder.model,
+        TrainingRecord.read(folder).weights_sha256,
+        bench.data.corpus.label_names,
+        multi_label=bench.data.recipe.multi_label,
+        baseline=bench.plans[task.arm].arm.init.baseline is not None,
+    )
+    return [] if fault is None else [f"its weights on disk are {fault.what}"]
 
 
 def describe_change(
@@ -254,7 +265,12 @@ def _name(tasks: Iterable[Task]) -> str:
 
 
 def discard_changed(bench: Workbench, changes: Mapping[Task, Change]) -> None:
-    """Delete the arms that no longer fit, so that they are made again, and the run's results."""
+    """Delete the arms that no longer fit, so that they are made again, and the run's results.
+
+    ``renewal.json`` says which, until the run is finished.
+    """
+    trained = {task for task, change in changes.items() if change.retrain}
+    note_renewal(bench.layout, trained, set(changes) - trained)
     for path in (bench.layout.results, bench.layout.report, bench.layout.root / "report.md"):
         path.unlink(missing_ok=True)
     for task, change in changes.items():

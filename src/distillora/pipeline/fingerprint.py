@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillora.data.tokens import tokenizer_sha256
+from distillora.evaluation.chain import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
 from distillora.models.backbones import source_sha256
 from distillora.pipeline.bench import Workbench
@@ -18,6 +19,14 @@ from distillora.runtime import resolve_precision
 
 CODE = 1
 """Version of the training code: raise it when the same inputs give other weights than before."""
+
+EVALUATION_CODE = 1
+"""Version of the evaluation code: raise it when the same weights and texts would give another
+``result.json`` than before, because of how texts are scored, temperature, thresholds, or metrics.
+
+It is not part of the fingerprint: arms of another version are scored again, not trained. Speed and
+evidence do not count, for they stand in no arm's result.
+"""
 
 # not of the weights, or in the fingerprint by the hash of what it names
 _LEFT_OUT = (
@@ -45,7 +54,7 @@ def take_fingerprint(bench: Workbench, task: Task, parents: Mapping[Task, str]) 
     plan, data = bench.plans[task.arm], bench.data
     hashes = {name: split.sha256 for name, split in data.corpus.splits.items()}
     if plan.arm.objective.extra_text is not None:
-        hashes["extra text"] = data.rows(plan.arm.objective.extra_text).sha256
+        hashes[EXTRA_TEXT] = data.rows(plan.arm.objective.extra_text).sha256
     is_encoder = not plan.arm.init.baseline
     return Fingerprint(
         code=CODE,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillora.artifacts import ArmLayout, write_atomic, write_file_atomic
+from distillora.artifacts import ArmLayout, sha256_file, write_atomic, write_file_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.chain import ensemble_sha256
 from distillora.evaluation.cost import weights_bytes
@@ -23,6 +23,7 @@ from distillora.evaluation.quality import Quality, evaluate_logits
 from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.bench import Workbench
 from distillora.pipeline.ensembles import EnsemblePlan
+from distillora.pipeline.fingerprint import EVALUATION_CODE
 from distillora.pipeline.make import time_making
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.record import BeginningRecord, TrainingRecord
@@ -70,6 +71,8 @@ def judge_arm(bench: Workbench, name: str) -> ArmResult:
         cost=_cost(bench, plan, scorer, training),
         history=training.history,
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
+        predictions_sha256=sha256_file(folder.predictions),
+        evaluation_code=EVALUATION_CODE,
         weights_sha256=scorer.sha256,
         fingerprint=BeginningRecord.read(folder).fingerprint,
         environment=training.environment,
@@ -132,6 +135,8 @@ def judge_ensemble(bench: Workbench, plan: EnsemblePlan, members: Sequence[ArmRe
         ),
         history=(),
         predictions=folder.predictions.relative_to(bench.layout.root).as_posix(),
+        predictions_sha256=sha256_file(folder.predictions),
+        evaluation_code=EVALUATION_CODE,
         weights_sha256=ensemble_sha256([member.weights_sha256 for member in members]),
         **_evaluate(bench, logits),
     )

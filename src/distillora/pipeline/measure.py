@@ -7,6 +7,7 @@ all training and all scoring.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from pydantic import ValidationError
 
 from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
 from distillora.errors import RunFolderError
+from distillora.evaluation.chain import check_chain
 from distillora.evaluation.cost import Trial, measure_rounds
+from distillora.evaluation.intact import check_finished, check_run, load_results
 from distillora.evaluation.results import (
     BUSY_CORES,
     ArmResult,
@@ -29,8 +32,9 @@ from distillora.pipeline.bench import Workbench, open_bench
 from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.scorers import Scorer, load_scorer
 from distillora.progress import Reporter
-from distillora.recipe import load_recipe
-from distillora.report import write_report
+from distillora.recipe import parse_recipe
+from distillora.report import build_report
+from distillora.report.published import published_rows
 from distillora.runtime import describe_environment, start_processes, timestamp, watch_load
 
 ROUNDS = 5
@@ -49,10 +53,15 @@ class ShapeFigures(Record):
 
 
 class RunMeasurement(Record):
-    """``measurement.json``: where the figures come from, and those of each shape."""
+    """``measurement.json``: where the figures come from, and those of each shape.
+
+    ``weights`` are the hashes of the weights of all arms of each shape that share its figures: when
+    one of them is gone from the run, an arm was trained again.
+    """
 
     measurement: Measurement
     figures: dict[str, ShapeFigures]
+    weights: dict[str, tuple[str, ...]]
 
 
 def describe_shape(plan: ArmPlan) -> str:
@@ -76,11 +85,21 @@ def describe_shape(plan: ArmPlan) -> str:
 def measure_arms(
     bench: Workbench, arms: Sequence[ArmResult], environment: Environment
 ) -> RunMeasurement:
-    """Return the measurement of a run, made now unless one covers every shape already."""
-    found = _read(bench.layout)
-    if found is not None and set(_shapes(bench, arms).values()) <= set(found.figures):
-        return found
-    return measure_now(bench, arms, environment)
+    """Return the measurement of a run, made now unless one covers every shape already.
+
+    It no longer counts when an arm that shares its figures was trained again.
+    """
+    found, weights = _read(bench.layout), _weights(bench, arms)
+    if found is None or not set(weights) <= set(found.figures):
+        return measure_now(bench, arms, environment)
+    if gone := [s for s, own in weights.items() if not set(found.weights[s]) <= set(own)]:
+        bench.reporter.say(
+            f"  speed is measured again, for arms were trained again since: {'; '.join(gone)}"
+        )
+        return measure_now(bench, arms, environment)
+    found = found.model_copy(update={"weights": found.weights | weights})
+    write_atomic(bench.layout.measurement, found.model_dump_json(indent=1))  # with new arms
+    return found
 
 
 def measure_now(
@@ -123,6 +142,7 @@ def measure_now(
             shape: ShapeFigures(**speed._asdict(), device=models[shape].device)
             for shape, speed in speeds.items()
         },
+        weights=_weights(bench, arms),
     )
     write_atomic(bench.layout.measurement, measured.model_dump_json(indent=1))
     return measured
@@ -143,15 +163,21 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
     """Measure a finished run anew; replace its figures with their origin, and write the report.
 
     Raises:
-        RunFolderError: there is no finished run, it is in use, or its models were not kept.
+        RunFolderError: there is no finished run, it is in use, its models were not kept, or its
+            folder holds something else than its results are about; the message names arm and file.
     """
     start_processes()
     environment = Environment(**describe_environment("fp32"))
     layout = RunLayout(root)
-    _check_models(layout, Results.load(layout.results))  # before the lock makes a folder
+    results = load_results(layout)
+    check_finished(layout, results)
+    _check_models(layout, results)  # before the lock makes a folder
     with explain_full_disk(root), lock_folder(root):
-        results = Results.load(layout.results)
-        bench = open_bench(load_recipe(str(layout.recipe)), root, reporter)
+        results = load_results(layout)
+        check_chain(results)
+        notes = check_run(layout, results)
+        # not recipe.yaml, which an unfinished `compare` may have replaced
+        bench = open_bench(parse_recipe(results.recipe), root, reporter)
         measured = measure_now(bench, results.arms, environment)
         results = results.model_copy(
             update={
@@ -160,7 +186,7 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
             }
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
-        write_report(root)
+        build_report(results, root, published_rows(results), notes)
         return results
 
 
@@ -174,6 +200,15 @@ def _read(layout: RunLayout) -> RunMeasurement | None:
 def _shapes(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, str]:
     """Return the shape of each arm by its name; ensembles are no models, and have none."""
     return {arm.name: describe_shape(bench.plans[arm.name]) for arm in arms if not arm.is_ensemble}
+
+
+def _weights(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, tuple[str, ...]]:
+    """Return the hashes of the weights of all arms of each shape."""
+    shapes, found = _shapes(bench, arms), defaultdict(list)
+    for arm in arms:
+        if arm.name in shapes:
+            found[shapes[arm.name]].append(arm.weights_sha256)
+    return {shape: tuple(own) for shape, own in found.items()}
 
 
 def _load_models(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, Scorer]:

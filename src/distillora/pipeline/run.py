@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from distillora.artifacts import (
-    ArmLayout,
     RunLayout,
     delete_parts,
     explain_full_disk,
@@ -26,7 +25,6 @@ from distillora.data.warnings import find_warnings
 from distillora.errors import (
     DataError,
     InputError,
-    IntegrityError,
     OfflineError,
     RunFolderError,
 )
@@ -41,6 +39,7 @@ from distillora.pipeline.changes import (
     refuse_older_run,
 )
 from distillora.pipeline.ensembles import plan_ensembles
+from distillora.pipeline.finished import find_result
 from distillora.pipeline.jobs import make_side_by_side
 from distillora.pipeline.judge import judge_arm, judge_ensemble
 from distillora.pipeline.make import make_arm
@@ -54,7 +53,6 @@ from distillora.pipeline.prepare import (
     save_audit,
     settle_recipe,
 )
-from distillora.pipeline.record import BeginningRecord
 from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.progress import Reporter
 from distillora.recipe import Recipe, load_recipe
@@ -147,6 +145,7 @@ def compare(
             evidence=compare_runs(arms, layout.root, recipe.task, recipe.contrasts),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
+        layout.renewal.unlink(missing_ok=True)
         write_report(layout.root)
         return results
 
@@ -252,7 +251,7 @@ def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: in
     """Train what is not finished, one after the other or side by side."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give --jobs or start with torchrun, not both.")
-    finished = {task for task in tasks if _read_result(bench.folder(*task))}
+    finished = {task for task in tasks if find_result(bench, task).result}
     for task in finished:
         bench.reporter.say(f"{task}: finished before")
     if jobs > 1:
@@ -270,26 +269,13 @@ def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
 
 def _judge(bench: Workbench, task: Task) -> ArmResult:
     """Score an arm, unless that is done already."""
-    own = bench.at(task.seed)
-    result = _read_result(own.folder(task.arm))
-    if result is None:
+    found = find_result(bench, task)
+    if found.result is None:
         bench.reporter.stage(f"{task}: scoring")
-        return judge_arm(own, task.arm)
-    return result
-
-
-def _read_result(folder: ArmLayout) -> ArmResult | None:
-    """Return the result of an arm; None if there is none of the arm that the folder holds now.
-
-    One that is torn, lacks its predictions, or was left by an ensemble of this name does not count.
-    """
-    try:
-        result = ArmResult.model_validate_json(folder.result.read_bytes())
-        begun = BeginningRecord.read(folder)
-    except (OSError, ValueError, IntegrityError):
-        return None
-    fits = result.fingerprint == begun.fingerprint and folder.predictions.is_file()
-    return result if fits else None
+        if found.why_anew:
+            bench.reporter.say(f"  scored anew, not trained: {found.why_anew}")
+        return judge_arm(bench.at(task.seed), task.arm)
+    return found.result
 
 
 def _judge_ensembles(bench: Workbench, judged: Mapping[Task, ArmResult]) -> dict[Task, ArmResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from distillora.artifacts import RunLayout, write_atomic
 from distillora.evaluation.chain import check_chain
+from distillora.evaluation.intact import check_run, load_results
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
 from distillora.report.blocks import Block, Figure, Page, Section, Text
@@ -25,33 +26,49 @@ from distillora.report.tradeoff import tradeoff_figure
 from distillora.report.verdict import Verdict, judge
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path, warn: Callable[[str], None] | None = None) -> Path:
     """Write the report of a finished run from its files.
+
+    Args:
+        run_dir: the run's folder.
+        warn: is told what the results no longer fit; the report says it, too.
 
     Returns:
         The path of ``report.html``; ``report.md`` and ``charts/`` stand beside it.
 
     Raises:
-        RunFolderError: there is no ``results.json``.
+        RunFolderError: there is no ``results.json``, or the folder holds other weights,
+            predictions or data than it is about.
         IntegrityError: it is torn, or its arms were not made from one another as it says.
     """
-    results = Results.load(RunLayout(run_dir).results)
+    layout = RunLayout(run_dir)
+    results = load_results(layout)
     check_chain(results)
-    return build_report(results, run_dir, published_rows(results))
+    notes = check_run(layout, results)
+    if warn is not None:
+        for note in notes:
+            warn(note)
+    return build_report(results, run_dir, published_rows(results), notes)
 
 
-def build_report(results: Results, run_dir: Path, published: Sequence[PublishedRow] = ()) -> Path:
+def build_report(
+    results: Results,
+    run_dir: Path,
+    published: Sequence[PublishedRow] = (),
+    notes: Sequence[str] = (),
+) -> Path:
     """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into a run's folder.
 
     Args:
         results: what the run measured.
         run_dir: the run's folder.
         published: figures of another study to show beside ours, marked as such.
+        notes: warnings to show beside the report's own.
 
     Returns:
         The path of ``report.html``.
     """
-    page = compose(results, published)
+    page = compose(results, published, notes)
     for figure in (b for s in page.sections for b in s.blocks if isinstance(b, Figure)):
         write_atomic(run_dir / "charts" / f"{figure.name}.svg", figure.svg)
     write_atomic(run_dir / "report.md", _render("report.md.j2", page))
@@ -60,7 +77,7 @@ def build_report(results: Results, run_dir: Path, published: Sequence[PublishedR
     return target
 
 
-def compose(results: Results, published: Sequence[PublishedRow]) -> Page:
+def compose(results: Results, published: Sequence[PublishedRow], notes: Sequence[str] = ()) -> Page:
     """Put together what the report says."""
     verdict = judge(results)
     name = str(results.recipe.get("name", "run"))
@@ -69,7 +86,7 @@ def compose(results: Results, published: Sequence[PublishedRow]) -> Page:
         description=str(results.recipe.get("description", "")),
         verdict=verdict.text,
         cards=verdict.cards,
-        warnings=_warnings(results),
+        warnings=(*notes, *_warnings(results)),
         sections=_sections(results, verdict, published),
         footer=f"Made by distillora {results.environment.distillora} "
         f"from the recipe ‘{name}’, {results.environment.created}.",
