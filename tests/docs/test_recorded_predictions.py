@@ -12,7 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss
 
+from distillora.artifacts import RunLayout, sha256_file
+from distillora.errors import RunFolderError
+from distillora.evaluation.intact import check_run
 from distillora.evaluation.results import ArmResult, Results, SplitMetrics, TunedMetrics
+from report.conftest import build_run
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/results.json"))
@@ -100,6 +104,28 @@ def test_the_headline_figures_come_out_of_the_recorded_predictions(folder: Path)
             )
             assert arm.metrics.test.loss == pytest.approx(loss, abs=1e-3)
     assert size <= 6_000_000
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_a_recorded_folder_fits_its_results(folder: Path) -> None:
+    assert check_run(RunLayout(folder), Results.load(folder / "results.json")) == ()
+
+
+def test_the_checksums_of_recorded_results_are_those_of_the_recorded_predictions(
+    tmp_path: Path,
+) -> None:
+    run, results = build_run(tmp_path / "run")
+    arms = tuple(
+        arm.model_copy(update={"predictions_sha256": sha256_file(run / arm.predictions)})
+        for arm in results.arms
+    )
+    results = results.model_copy(update={"arms": arms})
+    target = tmp_path / "recorded"
+    record.record_predictions(run, target, results)
+    recorded = record.with_checksums(target, results)
+    assert check_run(RunLayout(target), recorded) == ()
+    with pytest.raises(RunFolderError, match="changed after it was written"):
+        check_run(RunLayout(target), results)
 
 
 def test_logits_come_back_to_the_nearest_step_and_decisions_exactly(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ import pytest
 
 from distillora.errors import IntegrityError
 from distillora.evaluation.chain import check_chain, ensemble_sha256
-from distillora.evaluation.results import ArmEnvironment, ArmResult, Fingerprint, Results
+from distillora.evaluation.results import (
+    ArmEnvironment,
+    ArmResult,
+    ExtraTextRecord,
+    Fingerprint,
+    Results,
+)
 from distillora.report import write_report
 from report.conftest import build_run
 
@@ -70,6 +76,36 @@ def test_an_arm_of_other_rows_is_refused_by_split(results: Results) -> None:
     moved = with_arm(results, 0, fingerprint=fingerprint({}, data))
     with pytest.raises(IntegrityError, match="'lora, seed 0' was made with other train rows"):
         check_chain(moved)
+
+
+def with_extra_text(results: Results, path: str | None, digest: str | None) -> Results:
+    """Give the student extra texts: in the recipe, and in what it was made from."""
+    recipe = {**results.recipe, "arms": {**results.recipe["arms"]}}
+    recipe["arms"]["odd"] = {"objective": {"extra_text": path}}
+    record = ExtraTextRecord(rows=3, evaluated=0, repeated=0, sha256="e" * 64)
+    data = results.data.model_copy(update={"extra_text": {"more.txt": record}})
+    made = results.arms[1].fingerprint
+    assert made is not None
+    hashes = made.data if digest is None else {**made.data, "extra text": digest}
+    odd = {"fingerprint": made.model_copy(update={"data": hashes})}
+    return with_arm(results, 1, **odd).model_copy(update={"recipe": recipe, "data": data})
+
+
+def test_an_arm_of_the_run_s_own_extra_texts_is_accepted(results: Results) -> None:
+    check_chain(with_extra_text(results, "more.txt", "e" * 64))
+    check_chain(with_extra_text(results, None, None))
+
+
+@pytest.mark.parametrize(
+    ("path", "digest"),
+    [("more.txt", "f" * 64), ("more.txt", None), (None, "e" * 64), ("gone.txt", "e" * 64)],
+    ids=["other texts", "made without", "asked without", "not in the data"],
+)
+def test_an_arm_of_other_extra_texts_is_refused(
+    results: Results, path: str | None, digest: str | None
+) -> None:
+    with pytest.raises(IntegrityError, match="'odd, seed 0' was made with other extra texts"):
+        check_chain(with_extra_text(results, path, digest))
 
 
 def test_a_report_of_such_results_is_refused(results: Results, tmp_path: Path) -> None:

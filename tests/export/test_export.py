@@ -17,7 +17,7 @@ from transformers import pipeline
 
 import distillora
 from distillora.data.sources import read_corpus
-from distillora.errors import ExportError, IntegrityError, RunFolderError
+from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.results import Results
 from distillora.export import ExportOptions, bundling, convert_arm, export_arm
 from distillora.inference.bundle import Bundle
@@ -276,7 +276,7 @@ def _other_results(copied: Path, other: Path) -> None:
     ("mix", "message"),
     [
         (_other_splits, "holds another train split"),
-        (_other_weights, "does not hold the weights that were evaluated"),
+        (_other_weights, "model.safetensors: the weights on disk are not those that were trained"),
         (_other_results, "says something else of this arm"),
     ],
 )
@@ -293,7 +293,7 @@ def test_parts_of_two_runs_do_not_make_a_bundle(
     other = run(values, tmp_path / "other")
     copied = shutil.copytree(arm.parents[2], tmp_path / "run")
     mix(copied, other)
-    with pytest.raises(IntegrityError, match=message):
+    with pytest.raises(RunFolderError, match=message):
         export_arm(copied / "arms" / "lora" / "seed-0", tmp_path / "b", ExportOptions(), QUIET)
     assert not (tmp_path / "b").exists()
 
@@ -302,7 +302,7 @@ def test_a_damaged_arm_is_refused(arm: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(arm.parents[2], tmp_path / "run") / "arms" / "lora" / "seed-0"
     weights = copied / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(IntegrityError, match="is damaged"):
+    with pytest.raises(RunFolderError, match=r"model\.safetensors: .* are damaged"):
         export_arm(copied, tmp_path / "b", ExportOptions(), QUIET)
 
 
