@@ -99,6 +99,8 @@ def test_a_contrast_with_too_few_seeds_has_no_corrected_p_and_is_not_counted(mak
     assert [cell.text for cell in table.rows[2][2:6]] == ["+1.2", "0.021", "–", "–"]
     assert "corrected by Holm over the 2 contrasts that have enough seeds." in table.note
     assert "make no other one harder to show" in table.note
+    alone = contrast_table(results.evidence.model_copy(update={"contrasts": (single,)}))
+    assert "none is corrected: with so few seeds no contrast is tested." in alone.note
 
 
 def test_nothing_is_detectable_where_nothing_differs(make_run) -> None:

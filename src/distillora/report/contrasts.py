@@ -50,8 +50,8 @@ def contrast_table(evidence: Evidence) -> Table:
 def _explain(evidence: Evidence) -> str:
     return (
         f"Difference: first minus second, in points of {METRIC_NAMES[evidence.headline]} where no "
-        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided, "
-        f"and corrected by Holm{_tell_family(evidence)} Shown: a corrected p below 0.05, with "
+        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided"
+        f"{_tell_family(evidence)} Shown: a corrected p below 0.05, with "
         f"{FEWEST_SEEDS} seeds or more on both sides; a baseline draws no random numbers, so one "
         "is enough. Detectable: the smallest true difference, in points, that 80% of such runs "
         "would show, from the variances measured here."
@@ -59,15 +59,17 @@ def _explain(evidence: Evidence) -> str:
 
 
 def _tell_family(evidence: Evidence) -> str:
-    """Say over which contrasts p-values are corrected, up to the end of the sentence."""
+    """Say after "p-values are two-sided" over which contrasts they are corrected, if over any."""
     asked = len(evidence.contrasts)
     tested = sum(found.p_holm is not None for found in evidence.contrasts)
+    if tested == 0:
+        return ", and none is corrected: with so few seeds no contrast is tested."
     if tested == asked:
-        return f" over these {asked} contrasts." if asked > 1 else "."
-    over = f" over the {tested} contrasts" if tested > 1 else " over the contrasts"
+        return ", and corrected by Holm" + (f" over these {asked} contrasts." if asked > 1 else ".")
+    which = f"the {tested} contrasts that have" if tested > 1 else "the one contrast that has"
     return (
-        f"{over} that have enough seeds. The others are not tested: they can never be shown, and "
-        "make no other one harder to show."
+        f", and corrected by Holm over {which} enough seeds. The others are not tested: they can "
+        "never be shown, and make no other one harder to show."
     )
 
 
