@@ -187,7 +187,7 @@ def test_published_figures_are_marked_and_stand_beside_ours(report):
     assert "another protocol" in page.text
     assert "github.com/Tooba26/A7_DISTILL_vs_LORA" in page.text
     assert "never fine-tuned the teacher" in page.text
-    assert "chosen on the test set" in page.text
+    assert "chose the best epoch on the test set" in page.text
 
 
 @pytest.mark.parametrize(
