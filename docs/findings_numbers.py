@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from findings_tables import evidence_of, load, rung, write_p, write_points
 
 from distillora.evaluation.evidence import ContrastEvidence
+from distillora.report.formats import least_points
 from distillora.report.summary import ArmSummary, latency, summarise
 
 MARK = re.compile(r"<!--= (?P<expression>[^>]*?) -->(?P<value>[^<\n]*|< [\d.]+)<!--/-->")
@@ -76,7 +77,15 @@ def detectable(run: str, first: str, second: str) -> str:
     found = contrast(run, first, second).detectable
     if found is None:
         raise KeyError("a contrast with too few seeds has no detectable difference")
-    return f"{100 * found:.1f}"
+    return least_points(found)
+
+
+def corrected(run: str, first: str, second: str) -> str:
+    """Write the corrected p-value of a contrast."""
+    found = contrast(run, first, second).p_holm
+    if found is None:
+        raise KeyError("a contrast with too few seeds has no corrected p-value")
+    return write_p(found)
 
 
 def summary(run: str, name: str) -> ArmSummary:
@@ -98,7 +107,7 @@ def several(run: str) -> str:
 
 SIMPLE = {
     "p": lambda run, first, second: write_p(contrast(run, first, second).difference.p),
-    "p_holm": lambda run, first, second: write_p(contrast(run, first, second).p_holm),
+    "p_holm": corrected,
     "detectable": detectable,
     "rung": lambda run, arm, name: f"{rung(summary(run, arm), name):.4f}",
     "gain": lambda run, arm, name, start: write_points(

@@ -6,7 +6,8 @@ Evidence of schema 1 recorded, of each difference, mean, interval and p-value of
 Satterthwaite's degrees of freedom. Interval and p-value together give back the standard error and
 the degrees of freedom, and these the two parts of the variance, test rows and seeds. From the parts
 come new intervals, raw p-values, and, for the contrasts that the bundled recipe of the run's name
-asks today, corrected p-values and detectable differences. What cannot come back is how much of the
+asks today, corrected p-values and detectable differences; its description and the wording of its
+questions are taken from there, too. What cannot come back is how much of the
 seeds' variance is due to test rows (churn); it is taken as 0, which makes intervals wider and
 differences harder to show than predictions would. Shares stay empty: they need the predictions.
 
@@ -25,7 +26,7 @@ from pathlib import Path
 from scipy import stats
 from scipy.optimize import brentq
 
-from distillora.evaluation.contrasts import SIGNIFICANT
+from distillora.evaluation.contrasts import SIGNIFICANT, correct_family
 from distillora.evaluation.evidence import (
     FEWEST_SEEDS,
     ArmEvidence,
@@ -35,7 +36,6 @@ from distillora.evaluation.evidence import (
     Evidence,
 )
 from distillora.evaluation.results import Results
-from distillora.evaluation.significance import holm
 from distillora.evaluation.uncertainty import SeedPart, Uncertain
 from distillora.recipe import Contrast, load_recipe, parse_recipe
 from distillora.report import write_report
@@ -141,14 +141,8 @@ class Run:
         return name in self.baselines or len(self.seeds[name]) >= FEWEST_SEEDS
 
     def answer(self, contrasts: tuple[Contrast, ...]) -> tuple[ContrastEvidence, ...]:
-        raw = [self.test(contrast, len(contrasts)) for contrast in contrasts]
-        corrected = holm([found.difference.p for found in raw]).tolist()
-        return tuple(
-            found.model_copy(
-                update={"p_holm": p, "shown": p < SIGNIFICANT and found.detectable is not None}
-            )
-            for found, p in zip(raw, corrected, strict=True)
-        )
+        family = sum(self.enough(c.first) and self.enough(c.second) for c in contrasts)
+        return correct_family([self.test(contrast, family) for contrast in contrasts])
 
     def test(self, contrast: Contrast, family: int) -> ContrastEvidence:
         first, second = contrast.first, contrast.second
@@ -162,7 +156,7 @@ class Run:
             second=second,
             metric=metric,
             difference=difference,
-            p_holm=difference.p,
+            p_holm=None,
             detectable=found.detectable(SIGNIFICANT / family) if enough else None,
             seeds=self.counts(first, second),
             shown=False,
@@ -193,8 +187,11 @@ def migrate(results: Results) -> Results:
             "pairs": pairs,
         }
     )
-    named = {**results.recipe, "contrasts": [c.model_dump(mode="json") for c in asked]}
-    return results.model_copy(update={"recipe": named, "evidence": evidence})
+    named = {
+        "description": recipe.description,
+        "contrasts": [c.model_dump(mode="json") for c in asked],
+    }
+    return results.model_copy(update={"recipe": results.recipe | named, "evidence": evidence})
 
 
 def to_schema_2(path: Path) -> Results:

@@ -70,3 +70,30 @@ def test_every_recipe_of_the_package_asks_a_few_questions(name: str) -> None:
     contrasts = load_recipe(name).contrasts
     assert 1 <= len(contrasts) <= 6
     assert all(contrast.question.endswith("?") for contrast in contrasts)
+
+
+def averaging(**init: Any) -> dict[str, Any]:
+    values = asking(ASKED | {"first": "both"})
+    values["arms"]["both"] = {"init": {"ensemble": ["teacher", "odd"], **init}}
+    return values | {"seeds": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("key", ["first", "second"])
+def test_an_ensemble_of_all_seeds_has_one_score_and_is_refused_with_the_remedy(key: str) -> None:
+    values = averaging()
+    values["contrasts"] = [ASKED | {key: "both"}]
+    with pytest.raises(RecipeError, match=rf"contrasts\.0\.{key}: 'both'.*one score") as refusal:
+        parse_recipe(values)
+    assert "set arms.both.init.ensemble_seeds to own" in str(refusal.value)
+    assert parse_recipe(averaging(ensemble_seeds="own")).contrasts[0].first == "both"
+
+
+def test_where_the_remedy_would_be_refused_another_one_is_named() -> None:
+    with pytest.raises(RecipeError, match="leave the contrast out"):
+        parse_recipe(averaging(ensemble=["teacher"]))
+
+
+def test_a_contrast_with_an_arm_of_one_seed_may_be_asked() -> None:
+    values = asking(ASKED) | {"seeds": [0, 1, 2]}
+    values["arms"]["teacher"]["seeds"] = [0]
+    assert parse_recipe(values).contrasts[0].second == "teacher"

@@ -142,6 +142,7 @@ def test_a_changed_cell_of_a_table_is_named(check: Check, tmp_path: Path) -> Non
         ("A <!--= points evidence odd none -->1.0<!--/-->.", "cannot evaluate"),
         ("A <!--= guess evidence odd even -->1.0<!--/-->.", "cannot evaluate"),
         ("A <!--= detectable ablation-lora dora targets-all -->1.0<!--/-->.", "too few seeds"),
+        ("A <!--= p_holm ablation-lora dora targets-all -->1.000<!--/-->.", "too few seeds"),
         ("<!--= trained evidence lora -->2.0%<!--/--> of it.", "must not begin a line"),
     ],
 )

@@ -77,10 +77,42 @@ def test_the_same_difference_is_not_shown_among_enough_other_questions():
 def test_with_fewer_than_three_seeds_nothing_is_shown_or_detectable(seeds):
     (found,) = answered(ask("b", "a"), seeds=seeds, rows=4000, a=0.2, b=0.9)
     assert found.seeds == (len(seeds), len(seeds))
-    assert found.detectable is None
+    assert (found.detectable, found.p_holm) == (None, None)
     assert not found.shown
     if seeds == (0,):
-        assert found.p_holm < 1e-6  # the texts alone would show it
+        assert found.difference.p < 1e-6  # the texts alone would show it
+
+
+def single_seeded(truth, **skills):
+    """Answer as arms of three seeds, the last of which is made once."""
+    arms = arms_of(truth, **skills)
+    last = list(arms)[-1]
+    return arms | {last: {0: arms[last][0]}}
+
+
+def test_a_contrast_that_can_never_be_shown_makes_no_other_one_harder_to_show():
+    truth = truth_of(600)
+    arms = single_seeded(truth, a=0.5, b=0.55, c=0.56, once=0.9)
+    asked = [ask("a", "b"), ask("a", "c"), ask("b", "once")]
+    found = compare_decisions(truth, arms, "f1_macro", 300, contrasts=asked).contrasts
+    alone = compare_decisions(truth, arms, "f1_macro", 300, contrasts=asked[:2]).contrasts
+    assert found[:2] == alone
+    raw = [one.difference.p for one in alone]
+    assert [one.p_holm for one in found[:2]] == pytest.approx(multipletests(raw, method="holm")[1])
+    last = found[2]
+    assert last.seeds == (3, 1)
+    assert last.difference.p < 0.001 and last.difference.high < 0
+    assert (last.p_holm, last.detectable, last.shown) == (None, None, False)
+
+
+def test_two_arms_that_decide_the_same_are_the_same():
+    truth = truth_of(600)
+    arms = arms_of(truth, a=0.5, b=0.7)
+    arms["copy"] = arms["a"]
+    asked = [ask("copy", "a"), ask("a", "b")]
+    same, other = compare_decisions(truth, arms, "f1_macro", 300, contrasts=asked).contrasts
+    assert same.same and same.detectable == 0 and not same.shown
+    assert not other.same
 
 
 def test_one_run_is_enough_of_an_arm_that_draws_no_random_numbers():

@@ -51,7 +51,21 @@ def found(**changes: Any) -> ContrastEvidence:
         ),
         (
             {"detectable": None, "seeds": (3, 1)},
-            "Too few seeds: 1 of ‘even’, and 3 are needed.",
+            "Too few seeds: 1 of ‘even’, and 3 are needed. The interval leaves out what another "
+            "seed of ‘even’ would change.",
+        ),
+        (
+            {"detectable": None, "seeds": (2, 1)},
+            "Too few seeds: 2 of ‘odd’ and 1 of ‘even’, and 3 are needed.",
+        ),
+        (
+            {"difference": Difference(mean=0, low=0, high=0, p=1), "detectable": 0.0},
+            "Nothing differs: both score the same, whichever test texts are drawn.",
+        ),
+        (
+            {"difference": Difference(mean=0, low=-0.0002, high=0.0002, p=1), "detectable": 0.0003},
+            "Not shown: a difference of 0.1 points or more would have been shown in 80% of such "
+            "runs.",
         ),
         (
             {"detectable": None, "seeds": (2, 2)},
@@ -65,12 +79,32 @@ def test_the_answer_says_what_is_shown_or_could_have_been(changes, words) -> Non
 
 def test_a_row_has_difference_both_p_values_and_what_was_detectable(make_run) -> None:
     _, results = make_run(arms=("odd", "even"), rows=100)
-    contrasts = (found(shown=True), found(metric="accuracy", detectable=None, seeds=(1, 1)))
+    contrasts = (found(shown=True), found(metric="accuracy"))
     table = contrast_table(results.evidence.model_copy(update={"contrasts": contrasts}))
     first, second = table.rows
     assert [cell.text for cell in first[:6]] == [
         "odd − even", "Does odd beat even?", "+1.2", "0.021", "0.064", "1.3",
     ]  # fmt: skip
     assert (first[2].spread, first[2].best, first[0].spread) == ("-0.4 to +2.8", True, "")
-    assert (second[0].spread, second[2].best, second[5].text) == ("accuracy", False, "–")
-    assert "corrected by Holm over these 2 contrasts" in table.note
+    assert (second[0].spread, second[2].best) == ("accuracy", False)
+    assert "corrected by Holm over these 2 contrasts." in table.note
+
+
+def test_a_contrast_with_too_few_seeds_has_no_corrected_p_and_is_not_counted(make_run) -> None:
+    _, results = make_run(arms=("odd", "even"), rows=100)
+    single = found(p_holm=None, detectable=None, seeds=(3, 1))
+    table = contrast_table(
+        results.evidence.model_copy(update={"contrasts": (found(), found(), single)})
+    )
+    assert [cell.text for cell in table.rows[2][2:6]] == ["+1.2", "0.021", "–", "–"]
+    assert "corrected by Holm over the 2 contrasts that have enough seeds." in table.note
+    assert "make no other one harder to show" in table.note
+    alone = contrast_table(results.evidence.model_copy(update={"contrasts": (single,)}))
+    assert "none is corrected: with so few seeds no contrast is tested." in alone.note
+
+
+def test_nothing_is_detectable_where_nothing_differs(make_run) -> None:
+    _, results = make_run(arms=("odd", "even"), rows=100)
+    same = found(difference=Difference(mean=0, low=0, high=0, p=1), detectable=0.0)
+    (row,) = contrast_table(results.evidence.model_copy(update={"contrasts": (same,)})).rows
+    assert (row[2].text, row[5].text) == ("0.0", "–")

@@ -185,7 +185,9 @@ def test_published_figures_are_marked_and_stand_beside_ours(report):
     ]
     assert rows[1][2:] == ["0.5294", "0.4861", "1.5785", "759,580 of 67,734,584 (1.12%)", "7:52"]
     assert "another protocol" in page.text
-    assert "chosen on the test set" in page.text
+    assert "github.com/Tooba26/A7_DISTILL_vs_LORA" in page.text
+    assert "never fine-tuned the teacher" in page.text
+    assert "chose the best epoch on the test set" in page.text
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,49 @@ def test_an_arm_that_was_not_trained_has_no_training_time(make_run):
     assert best_of(table, "Training time") == []
 
 
+def make_ensemble(results, name):
+    """Return the results with one arm as the mean of others, scored once."""
+    arms = (
+        arm.model_copy(update={"members": ("odd, seed 0", "even, seed 0"), "layers": ()})
+        if arm.name == name
+        else arm
+        for arm in results.arms
+    )
+    once = tuple(arm for arm in arms if arm.name != name or arm.seed == 0)
+    return results.model_copy(update={"arms": once})
+
+
+def test_an_ensemble_is_the_best_of_no_column_for_it_cannot_ship(make_run):
+    _, results = make_run(arms=("odd", "teacher", "tiny"))
+    averaged = make_ensemble(results, "teacher")
+    for make in (lambda found: quality_tables(found)[0], label_table):
+        assert "teacher" in marked(make(results))
+        assert "odd" in marked(make(averaged))
+        assert "teacher" not in marked(make(averaged))
+    assert best_of(quality_tables(averaged)[0], "Accuracy") == ["odd"]
+
+
+def marked(table):
+    """Return the arms that are marked anywhere, which are the columns of the table of labels."""
+    by_row = table.header[0] == "Arm"
+    return {
+        row[0].text if by_row else table.header[column]
+        for row in table.rows
+        for column, cell in enumerate(row)
+        if cell.best
+    }
+
+
+def test_captions_name_the_arms_with_fewer_seeds(make_run):
+    _, results = make_run(arms=("odd", "even", "both"), seeds=(0, 1, 2), rows=300)
+    over = "mean ± standard deviation over 3 seeds"
+    assert quality_tables(results)[0].caption.endswith(over)
+    mixed = make_ensemble(results, "both")
+    for table in (*quality_tables(mixed), cost_table(mixed), label_table(mixed)):
+        assert table.caption.endswith(f"{over}; fewer: ‘both’ (scored once)")
+    assert "means over up to 3 seeds" in printed(summary_table(mixed))
+
+
 def test_labels_are_sorted_by_their_test_rows(make_run):
     _, results = make_run(arms=("odd",))
     support = [int(row[1].text.replace(",", "")) for row in label_table(results).rows]

@@ -128,7 +128,7 @@ def test_pairs_that_no_contrast_names_are_not_called_different(default_run):
 
 def test_with_one_seed_no_difference_is_called_shown(make_run):
     _, results = make_run(contrasts=[("even", "lora")], rows=3000)
-    assert results.evidence.contrasts[0].p_holm < 1e-6
+    assert results.evidence.contrasts[0].difference.p < 1e-6
     verdict = judge(results)
     assert "the intervals cover test texts alone, so no difference is called shown" in verdict.text
     assert verdict.cards[-1].value == "0 of 1 contrast"
@@ -218,6 +218,53 @@ def test_several_seeds_are_judged_by_their_mean(make_run):
     assert f"weighted F1 of {mean:.4f}" in verdict.text
 
 
+def only_seed_0(results: Results, *names: str) -> Results:
+    """Leave one seed of some arms."""
+    arms = tuple(arm for arm in results.arms if arm.name not in names or arm.seed == 0)
+    return results.model_copy(update={"arms": arms})
+
+
+def test_arms_with_fewer_seeds_than_others_are_named_with_their_number(make_run):
+    _, results = make_run(
+        arms=("odd", "teacher", "floor", "both"), seeds=(0, 1, 2), teacher="teacher", rows=300
+    )
+    results = only_seed_0(results, "teacher", "floor", "both")
+    arms = tuple(
+        as_ensemble(arm)
+        if arm.name == "both"
+        else arm.model_copy(update={"layers": ()})
+        if arm.name == "floor"
+        else arm
+        for arm in results.arms
+    )
+    text = judge(results.model_copy(update={"arms": arms})).text
+    assert text.endswith(
+        "All figures are means over 3 seeds, except those of ‘teacher’ (one seed), ‘floor’ (fitted "
+        "once) and ‘both’ (scored once)."
+    )
+
+
+def test_the_best_arm_may_have_fewer_seeds_than_others(make_run):
+    _, results = make_run(arms=("odd", "even"), seeds=(0, 1, 2), rows=300)
+    verdict = judge(only_seed_0(results, "even"))
+    assert verdict.best.name == "even"
+    assert "means over 3 seeds, except those of ‘even’ (one seed)." in verdict.text
+
+
+def test_where_nothing_differs_the_verdict_says_so(make_run):
+    _, results = make_run(seeds=(0, 1, 2), contrasts=[("odd", "even"), ("even", "lora")], rows=200)
+    nothing = Difference(mean=0.0, low=0.0, high=0.0, p=1.0)
+    first, second = results.evidence.contrasts
+    contrasts = (
+        first.model_copy(update={"difference": nothing, "shown": False}),
+        second.model_copy(update={"shown": False}),
+    )
+    evidence = results.evidence.model_copy(update={"contrasts": contrasts})
+    text = judge(results.model_copy(update={"evidence": evidence})).text
+    assert "Nothing differs between ‘odd’ and ‘even’ in weighted F1." in text
+    assert "No difference is shown between ‘even’ and ‘lora’" in text
+
+
 def as_ensemble(arm: ArmResult) -> ArmResult:
     """Return an arm as if it were the mean of two others."""
     return arm.model_copy(
@@ -248,3 +295,12 @@ def test_an_ensemble_does_not_compete_and_is_no_floor(make_run):
         b for s in page.sections for b in s.blocks if b.kind == "figure" and "cost" in b.name
     )
     assert "even:" in figure.alt and "both:" not in figure.alt
+
+
+def test_an_ensemble_beside_baselines_alone_does_not_win(make_run):
+    _, results = make_run(arms=("both", "floor"), rows=300)
+    results = change(results, both={"validation": 0.99, "test": 0.98})
+    both, floor = results.arms
+    arms = (as_ensemble(both), floor.model_copy(update={"layers": ()}))
+    verdict = judge(results.model_copy(update={"arms": arms}))
+    assert (verdict.best.name, verdict.cheapest.name) == ("floor", "floor")

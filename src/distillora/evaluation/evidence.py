@@ -43,11 +43,12 @@ class ContrastEvidence(EvidenceRecord):
     Attributes:
         question: in the recipe's words.
         difference: with its raw p-value.
-        p_holm: corrected for all contrasts of the recipe (Holm 1979).
+        p_holm: corrected for all contrasts of the recipe that have enough seeds (Holm 1979); None
+            where one side has fewer than ``FEWEST_SEEDS``: such a contrast is not tested.
         detectable: the minimum detectable difference: the smallest true difference that a
             contrast like this shows with a probability of 0.8, at the level that the correction
-            leaves it (0.05 over the number of contrasts), given the variances measured here. None
-            where one side has fewer than ``FEWEST_SEEDS`` seeds.
+            leaves it (0.05 over the number of contrasts tested), given the variances measured here.
+            0 where nothing differs on any draw of the test rows; None without ``p_holm``.
         seeds: how many seeds each side has; a baseline, which draws no random numbers, counts as
             having enough.
         shown: whether the difference is shown: ``p_holm`` below 0.05, with enough seeds.
@@ -58,10 +59,15 @@ class ContrastEvidence(EvidenceRecord):
     second: str
     metric: str
     difference: Difference
-    p_holm: float
+    p_holm: float | None
     detectable: float | None
     seeds: tuple[int, int]
     shown: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides score the same, on these test rows and on every draw of them."""
+        return self.difference.mean == self.difference.low == self.difference.high == 0
 
 
 class ShareEvidence(EvidenceRecord):

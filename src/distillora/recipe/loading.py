@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from distillora.errors import RecipeError, did_you_mean
 from distillora.recipe.base import Section
+from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
-from distillora.recipe.schema import Arm, Contrast, Recipe
+from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     FullTuning,
     Init,

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
 from distillora.recipe.base import Count, Section
+from distillora.recipe.contrasts import Contrast, check_contrasts
 from distillora.recipe.data import Data
 from distillora.recipe.grid import expand_grids
 from distillora.recipe.objective import Objective
@@ -95,25 +96,11 @@ class Arm(Section):
         return tuple(dict.fromkeys(a for a in (self.init.arm, *self.teachers) if a is not None))
 
 
-class Contrast(Section):
-    """A question that the recipe asks: does ``first`` exceed ``second`` in ``metric`` on test?
-
-    Attributes:
-        question: in words, ending in a question mark.
-        metric: by default the headline metric: weighted F1, for multi-label macro F1.
-    """
-
-    question: str = Field(min_length=1)
-    first: str
-    second: str
-    metric: Literal["auto", "accuracy", "f1_weighted", "f1_macro", "f1_micro"] = "auto"
-
-
 class Recipe(Section):
     """The whole of an experiment.
 
-    ``contrasts`` are the questions that it is made to answer; their p-values are corrected for one
-    another, and nothing else is called shown.
+    ``contrasts`` are the questions that it is made to answer; the p-values of those whose arms have
+    enough seeds are corrected for one another, and nothing else is called shown.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -185,7 +172,7 @@ class Recipe(Section):
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
         self._check_seeds()
-        self._check_contrasts()
+        check_contrasts(self.contrasts, {name: arm.init for name, arm in self.arms.items()})
         return self
 
     def _check_seeds(self) -> None:
@@ -222,29 +209,6 @@ class Recipe(Section):
         """
         seeds = self.seeds_of(parent)
         return seed if seed in seeds else seeds[0]
-
-    def _check_contrasts(self) -> None:
-        asked: set[tuple[frozenset[str], str]] = set()
-        for i, contrast in enumerate(self.contrasts):
-            for key, arm in (("first", contrast.first), ("second", contrast.second)):
-                if arm not in self.arms:
-                    hint = self._suggest_arm(arm)
-                    raise ValueError(f"contrasts.{i}.{key}: no arm is named '{arm}'.{hint}")
-            if contrast.first == contrast.second:
-                raise ValueError(f"contrasts.{i}: '{contrast.first}' is contrasted with itself")
-            what = (frozenset((contrast.first, contrast.second)), contrast.metric)
-            if what in asked:
-                raise ValueError(
-                    f"contrasts.{i}: '{contrast.first}' and '{contrast.second}' are contrasted "
-                    "before; each question counts once in the correction"
-                )
-            asked.add(what)
-
-    def _suggest_arm(self, name: str) -> str:
-        made = [arm for arm in self.arms if arm.startswith(f"{name}-")]
-        if made:
-            return f" Its grid makes arms; name one of them: {', '.join(made)}."
-        return did_you_mean(name, self.arms)
 
     def _check_training(self) -> None:
         for name, arm in self.arms.items():

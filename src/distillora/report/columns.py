@@ -61,7 +61,7 @@ class Measure:
     """A column of what was measured: the mean over the seeds, with its standard deviation.
 
     ``compares`` says whether an arm's figure may be compared with those of others; one that may
-    not is marked as such, and is never the best.
+    not is marked as such, and is never the best. Nor is an ensemble, which cannot ship.
     """
 
     title: str
@@ -77,8 +77,11 @@ class Measure:
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
         """Return one cell an arm; equal as shown is equally good, all equal is no mark."""
-        best = self._best([arm for arm in arms if self.compares(arm)])
+        best = self._best([arm for arm in arms if self._competes(arm)])
         return [self._cell(arm, best) for arm in arms]
+
+    def _competes(self, arm: ArmSummary) -> bool:
+        return self.compares(arm) and not arm.first.is_ensemble
 
     def _best(self, arms: Sequence[ArmSummary]) -> str | None:
         means = [mean for arm in arms if (mean := arm.known(self.read)) is not None]
@@ -90,8 +93,9 @@ class Measure:
         spread = arm.spread(self.read)
         if spread is None:
             return Cell()
-        text, compares = self.show(spread.mean), self.compares(arm)
-        return Cell(mark(text, compares), self._deviation(spread), compares and text == best)
+        text = self.show(spread.mean)
+        is_best = text == best and self._competes(arm)
+        return Cell(mark(text, self.compares(arm)), self._deviation(spread), is_best)
 
     def _deviation(self, spread: Spread) -> str:
         return f"± {self.show(spread.deviation)}" if spread.deviation else ""
@@ -126,7 +130,8 @@ def _rung(title: str, read: Callable[[Ladder], Rung], better: Better = "higher")
     return Measure(title, read_run, better)
 
 
-def _threshold_method(run: ArmResult) -> str:
+def threshold_method(run: ArmResult) -> str:
+    """Return how an arm's thresholds were set; nothing where it has none."""
     # before there was a choice, all were shrunk
     return run.threshold_method or ("shrunk" if run.ladder else "")
 
@@ -208,7 +213,7 @@ LADDER: tuple[Column, ...] = (
     _rung("One, tuned", lambda ladder: ladder.one),
     _rung("Per label, tuned", lambda ladder: ladder.exact),
     _rung("As shipped", lambda ladder: ladder.tuned),
-    SeedFact("Set how", _threshold_method),
+    SeedFact("Set how", threshold_method),
     _rung("Oracle, not a result", lambda ladder: ladder.oracle, "neither"),
 )
 COST: tuple[Column, ...] = (

@@ -48,15 +48,28 @@ def contrast_table(evidence: Evidence) -> Table:
 
 
 def _explain(evidence: Evidence) -> str:
-    family = len(evidence.contrasts)
-    over = f" over these {family} contrasts" if family > 1 else ""
     return (
         f"Difference: first minus second, in points of {METRIC_NAMES[evidence.headline]} where no "
-        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided, "
-        f"and corrected by Holm{over}. Shown: a corrected p below 0.05, with {FEWEST_SEEDS} seeds "
-        "or more on both sides; a baseline draws no random numbers, so one is enough. Detectable: "
-        "the smallest true difference, in points, that 80% of such runs would show, from the "
-        "variances measured here."
+        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided"
+        f"{_tell_family(evidence)} Shown: a corrected p below 0.05, with "
+        f"{FEWEST_SEEDS} seeds or more on both sides; a baseline draws no random numbers, so one "
+        "is enough. Detectable: the smallest true difference, in points, that 80% of such runs "
+        "would show, from the variances measured here."
+    )
+
+
+def _tell_family(evidence: Evidence) -> str:
+    """Say after "p-values are two-sided" over which contrasts they are corrected, if over any."""
+    asked = len(evidence.contrasts)
+    tested = sum(found.p_holm is not None for found in evidence.contrasts)
+    if tested == 0:
+        return ", and none is corrected: with so few seeds no contrast is tested."
+    if tested == asked:
+        return ", and corrected by Holm" + (f" over these {asked} contrasts." if asked > 1 else ".")
+    which = f"the {tested} contrasts that have" if tested > 1 else "the one contrast that has"
+    return (
+        f", and corrected by Holm over {which} enough seeds. The others are not tested: they can "
+        "never be shown, and make no other one harder to show."
     )
 
 
@@ -69,14 +82,20 @@ def _contrast_row(found: ContrastEvidence, headline: str) -> tuple[Cell, ...]:
         Cell(found.question),
         Cell(formats.points(difference.mean), f"{low} to {high}", best=found.shown),
         Cell(p_value(difference.p)),
-        Cell(p_value(found.p_holm)),
-        Cell(MISSING if found.detectable is None else f"{100 * found.detectable:.1f}"),
+        Cell(MISSING if found.p_holm is None else p_value(found.p_holm)),
+        Cell(
+            MISSING
+            if found.detectable is None or found.same
+            else formats.least_points(found.detectable)
+        ),
         Cell(answer(found)),
     )
 
 
 def answer(found: ContrastEvidence) -> str:
     """Say what a contrast shows, or what it could have shown."""
+    if found.same:
+        return "Nothing differs: both score the same, whichever test texts are drawn."
     if found.detectable is None:
         return _too_few_seeds(found)
     if found.shown:
@@ -86,7 +105,7 @@ def answer(found: ContrastEvidence) -> str:
             else (found.second, found.first)
         )
         return f"Shown: ‘{higher}’ scores higher than ‘{lower}’."
-    points = f"{100 * found.detectable:.1f} points"
+    points = f"{formats.least_points(found.detectable)} points"
     if found.detectable <= TELLING:
         return (
             f"Not shown: a difference of {points} or more would have been shown in 80% of such "
@@ -106,7 +125,11 @@ def _too_few_seeds(found: ContrastEvidence) -> str:
         for name, seeds in zip((found.first, found.second), found.seeds, strict=True)
         if seeds < FEWEST_SEEDS
     ]
-    return f"Too few seeds: {formats.name_list(few)}, and {FEWEST_SEEDS} are needed."
+    told = f"Too few seeds: {formats.name_list(few)}, and {FEWEST_SEEDS} are needed."
+    if len(few) > 1 or 1 not in found.seeds:  # beside an arm with two, one may be a baseline's
+        return told
+    single = (found.first, found.second)[found.seeds.index(1)]
+    return f"{told} The interval leaves out what another seed of ‘{single}’ would change."
 
 
 def tell_contrasts(evidence: Evidence, names: Sequence[str]) -> str:
@@ -120,8 +143,10 @@ def tell_contrasts(evidence: Evidence, names: Sequence[str]) -> str:
         arms = formats.name_list([f"‘{name}’" for name in names])
         return f"None of the recipe’s contrasts is about {arms}."
     shown = [_tell_shown(found) for found in about if found.shown]
-    others = [found for found in about if not found.shown]
-    return " ".join(shown + ([_tell_not_shown(others)] if others else []))
+    same = [found for found in about if found.same]
+    others = [found for found in about if not found.shown and not found.same]
+    told = [*shown, _tell_not_shown(others), _tell_same(same)]
+    return " ".join(filter(None, told))
 
 
 def _tell_shown(found: ContrastEvidence) -> str:
@@ -139,7 +164,17 @@ def _turn(found: Difference) -> Difference:
     return Difference(mean=-found.mean, low=-found.high, high=-found.low, p=found.p)
 
 
+def _tell_same(contrasts: Sequence[ContrastEvidence]) -> str:
+    told = [
+        f"between ‘{found.first}’ and ‘{found.second}’ in {METRIC_NAMES[found.metric]}"
+        for found in contrasts
+    ]
+    return f"Nothing differs {formats.name_list(told)}." if told else ""
+
+
 def _tell_not_shown(contrasts: Sequence[ContrastEvidence]) -> str:
+    if not contrasts:
+        return ""
     brief = len(contrasts) > _MOST_DETAILED
     told = [
         f"between ‘{found.first}’ and ‘{found.second}’ in {METRIC_NAMES[found.metric]}"

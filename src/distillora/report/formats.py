@@ -62,6 +62,15 @@ def points(share: float) -> str:
     return f"{rounded:+.1f}" if rounded else "0.0"
 
 
+def least_points(share: float) -> str:
+    """Write a minimum detectable difference in points, a tiny one as the least that can be written.
+
+    >>> least_points(0.0134), least_points(0.0002)
+    ('1.3', '0.1')
+    """
+    return f"{max(100 * share, 0.1):.1f}"
+
+
 def layer_list(layers: Sequence[int]) -> str:
     """Write layer indices, a run of three or more as a range.
 

@@ -172,7 +172,10 @@ def _seed_note(results: Results) -> str:
             f"Seed: {listed}. A difference that the test texts show may still be the luck of that "
             "one seed."
         )
-    return f"Seeds: {listed}. Figures are means over them, ± their sample standard deviation."
+    return (
+        f"Seeds: {listed}. Figures are means over those that an arm has, ± their sample standard "
+        "deviation."
+    )
 
 
 def _environment(environment: Environment) -> list[tuple[str, str]]:

@@ -12,9 +12,10 @@ from distillora.data.taxonomy import EKMAN
 from distillora.evaluation.results import Results
 
 PROTOCOL = (
-    "The published figures were measured under another protocol: the best epoch was chosen on the "
-    "test set, and ‘even’ kept every DistilBERT layer as it was, so no teacher took part. "
-    "Read them as a landmark, not as a baseline."
+    "The published figures are those of github.com/Tooba26/A7_DISTILL_vs_LORA, measured under "
+    "another protocol: its notebooks chose the best epoch on the test set, never fine-tuned the "
+    "teacher, and started ‘even’ from DistilBERT’s own layers, each mapped onto itself. Read them "
+    "as a landmark, not as a baseline."
 )
 
 

@@ -52,7 +52,7 @@ def shared_teachers(results: Results) -> Text | None:
         f"The seeds of {arms} learnt from the same models of "
         f"{formats.name_list([f'‘{name}’' for name in teachers])}, so they are not independent of "
         f"them: the spread over these {several} seeds leaves out what other teachers would change. "
-        "With `teacher_seeds: own` each seed has a teacher of its own."
+        "With `teacher_seeds: own`, and teachers trained at every seed, each seed has its own."
     )
 
 

@@ -13,6 +13,7 @@ from distillora.report import columns, formats
 from distillora.report.blocks import Cell, Table, Text
 from distillora.report.columns import Column, Measure
 from distillora.report.published import PublishedRow, is_goemotions
+from distillora.report.seeds import most_seeds, over_seeds, seed_exceptions
 from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
 from distillora.report.timing import DAGGER, explain_marks
 
@@ -33,7 +34,7 @@ HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower i
 def quality_tables(results: Results) -> list[Table]:
     """Return the main table; for multi-label also those at a threshold of 0.5 and at tuned ones."""
     arms = summarise(results)
-    over = _over_seeds(arms)
+    over = over_seeds(arms)
     main = f"Measured on the test split{over}"
     if results.data.task == "single_label":
         return [_arm_table(main, arms, _single_label_columns(results), HOW_TO_READ)]
@@ -92,7 +93,7 @@ def cost_table(results: Results) -> Table:
         f"{_FROM_TEXT if any(run.is_baseline for run in results.arms) else ''}. "
         f"Texts/s: the test split in batches.{f' Both measured on {devices}.' if devices else ''}"
     )
-    caption = f"Cost of making, keeping and running{_over_seeds(arms)}"
+    caption = f"Cost of making, keeping and running{over_seeds(arms)}"
     return _arm_table(caption, arms, columns.COST, note)
 
 
@@ -113,7 +114,7 @@ def label_table(results: Results) -> Table:
         facts = (Cell(labels[index].label + mark), Cell(formats.count(support)))
         rows.append((*facts, *measure.cells(arms)))
     header = ("Label", "Test rows", *(arm.name for arm in arms))
-    caption = f"F1 of each label on the test split{_over_seeds(arms)}"
+    caption = f"F1 of each label on the test split{over_seeds(arms)}"
     note = "★ marks the best arm."
     if any(label.support < RARE for label in labels):
         note += f" A rare label has fewer than {RARE} test rows: its F1 says little."
@@ -156,13 +157,14 @@ def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:
 def summary_table(results: Results) -> rich.table.Table:
     """Return the main figures for the terminal, narrow enough for 80 columns."""
     arms = summarise(results)
-    seeds = max(len(arm.runs) for arm in arms)
+    seeds = most_seeds(arms)
+    upto = "up to " if seed_exceptions(arms) else ""
     multi_label = results.recipe.get("task") == "multi_label"
     wanted = columns.TERMINAL_TUNED if multi_label else columns.TERMINAL
     title = "Test split" + (" at tuned thresholds" if multi_label else "")
     rows = _arm_table("", arms, wanted).rows
     shown = rich.table.Table(
-        title=title + (f", means over {seeds} seeds" if seeds > 1 else ""),
+        title=title + (f", means over {upto}{seeds} seeds" if seeds > 1 else ""),
         caption=_caption(results, rows),
         box=rich.box.SIMPLE_HEAD,
         pad_edge=False,
@@ -206,8 +208,3 @@ def _arm_table(
 
 def _explain_marks(note: str, rows: Sequence[Sequence[Cell]]) -> str:
     return explain_marks(note, [cell.text for row in rows for cell in row[1:]])
-
-
-def _over_seeds(arms: Sequence[ArmSummary]) -> str:
-    seeds = max(len(arm.runs) for arm in arms)
-    return f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""

@@ -10,6 +10,7 @@ from distillora.evaluation.results import Results, Task
 from distillora.report import formats
 from distillora.report.blocks import Card
 from distillora.report.contrasts import tell_contrasts
+from distillora.report.seeds import tell_seeds
 from distillora.report.summary import (
     ArmSummary,
     accuracy_on_test,
@@ -59,14 +60,15 @@ def judge(results: Results) -> Verdict:
         _teacher(best, arms),
         _floor(best, arms),
         _ensembles(arms),
-        _seeds(best),
+        tell_seeds(arms),
     )
     text = " ".join(filter(None, sentences))
     return Verdict(best, cheapest, text, _cards(best, cheapest, results.evidence, alone))
 
 
 def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
-    encoders = [arm for arm in arms if arm.first.is_encoder] or list(arms)
+    encoders = [arm for arm in arms if arm.first.is_encoder]
+    encoders = encoders or [arm for arm in arms if not arm.first.is_ensemble]
     teachers = {teacher for arm in encoders for run in arm.runs for teacher in run.teachers}
     others = [arm for arm in encoders if arm.name not in teachers] or encoders
     largest = max(arm.mean(model_bytes) for arm in others)
@@ -182,15 +184,6 @@ def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
     return (
         f"Its teacher, ‘{teacher.name}’, reaches a weighted F1 of "
         f"{formats.ratio(teacher.mean(f1_on_test))} with {_running_cost(teacher)}."
-    )
-
-
-def _seeds(best: ArmSummary) -> str:
-    seeds = len(best.runs)
-    return (
-        f"All figures are means over {seeds} seeds."
-        if seeds > 1
-        else "All figures come from one seed: another one may order the arms otherwise."
     )
 
 
