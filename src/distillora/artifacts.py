@@ -28,6 +28,11 @@ class ArmLayout:
     root: Path
 
     @property
+    def replaced(self) -> Path:
+        """The whole folder of the arm that this one replaces, until the run is complete again."""
+        return self.root.with_name(f"replaced-{self.root.name}")
+
+    @property
     def model(self) -> Path:
         """The weights that ship: merged, safetensors, with configuration and tokenizer."""
         return self.root / "model"
@@ -123,6 +128,12 @@ class RunLayout:
         """Return the paths of one arm at one seed."""
         return ArmLayout(self.root / "arms" / name / f"seed-{seed}")
 
+    def arms(self) -> list[tuple[str, int]]:
+        """Return name and seed of every arm that the run has a folder of, sorted."""
+        folders = self.root.glob("arms/*/seed-*")
+        found = [(path.parent.name, path.name.removeprefix("seed-")) for path in folders]
+        return sorted((name, int(seed)) for name, seed in found if seed.isdecimal())
+
 
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
@@ -163,6 +174,14 @@ def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
         part.replace(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def delete_folder(path: Path) -> None:
+    """Delete a folder so that a reader, or a crash, sees all of it or nothing."""
+    part = path.with_name(f".{path.name}.deleted{_PART}")
+    shutil.rmtree(part, ignore_errors=True)
+    path.replace(part)
+    shutil.rmtree(part)
 
 
 def delete_parts(folder: Path) -> None:

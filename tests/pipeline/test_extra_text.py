@@ -52,7 +52,7 @@ def plan_of(values: dict[str, Any]) -> str:
     console = Console(width=160, record=True, quiet=True)
     with console.capture() as shown:
         console.quiet = False
-        console.print(show_plan(parse_recipe(values)))
+        console.print(show_plan(parse_recipe(values), Path("nowhere")))
     return shown.get()
 
 

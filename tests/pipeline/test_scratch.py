@@ -94,5 +94,5 @@ def test_the_plan_says_that_weights_are_random_and_counts_the_floor(
     assert plans["scratch"].describe_init() == (
         f"random weights in the shape of {backbone}, layers 0, 2 of 6"
     )
-    Console(width=200).print(show_plan(recipe))
+    Console(width=200).print(show_plan(recipe, Path("nowhere")))
     assert "TF-IDF of words" in capsys.readouterr().out

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,6 +79,8 @@ def choose_recipe(
     *,
     seeds: int | None = None,
     task: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
 ) -> Recipe:
     """Read the recipe and lay the options of the command line over it.
 
@@ -90,21 +92,22 @@ def choose_recipe(
         overrides: ``key.path=value``.
         seeds: how many, counted from 0.
         task: instead of the recipe's.
+        out: the run's folder, if not the one that is called like the recipe.
+        resume: whether a place that is gone may be one of which that run holds a copy.
 
     Raises:
         InputError: no such recipe or data, or settings that contradict each other.
     """
-    from distillora.data.places import locate
-
     given = {key: value for key, value in keys.items() if value is not None}
-    own = recipe is None and _is_own(place, given)
+    find = _finder(recipe, overrides, out) if resume else _locate
+    own = recipe is None and place is not None and _is_own(find(place, given))
     name = recipe or (_OWN if own else _GOEMOTIONS)
     values = read_recipe(name, overrides)
     data = values.get("data") or {}
     if isinstance(data, Mapping):
         data = {**data, **given}
         # again on top: another data set drops the recipe's configuration and revision, not these
-        values["data"] = data if place is None else {**locate(place, data), **given}
+        values["data"] = data if place is None else {**find(place, data), **given}
     if own and place is not None:
         values["name"] = _run_name(place)
     if seeds is not None:
@@ -114,14 +117,39 @@ def choose_recipe(
     return parse_recipe(values, name)
 
 
-def _is_own(place: str | None, given: Mapping[str, str]) -> bool:
-    """Whether the data is in any format but GoEmotions' own."""
+def run_folder(out: Path | None, name: str) -> Path:
+    """Return the folder of a run: the one that is given, or the default of a recipe's name."""
+    return out or Path("runs") / name
+
+
+_Find = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+
+
+def _locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     from distillora.data.places import locate
 
-    if place is None:
-        return False
-    found = locate(place, given)
-    return found["source"] == "table" or "hub_id" in found
+    return locate(place, settings)
+
+
+def _finder(recipe: str | None, overrides: Sequence[str], out: Path | None) -> _Find:
+    """Return what finds a place as ``locate`` does, or else by the run that read its data there."""
+    from distillora.data.places import recall
+
+    def find(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        names = [_run_name(place), _GOEMOTIONS]
+        if recipe is not None:
+            names = [str(read_recipe(recipe, overrides).get("name"))]
+        for name in names:
+            if found := recall(place, run_folder(out, name)):
+                return {**settings, **found}
+        return _locate(place, settings)
+
+    return find
+
+
+def _is_own(data: Mapping[str, Any]) -> bool:
+    """Whether data is in any format but GoEmotions' own."""
+    return data["source"] == "table" or "hub_id" in data
 
 
 def _run_name(place: str) -> str:

@@ -22,7 +22,9 @@ from distillora.cli.datasets import (
     TaskOption,
     TextColumn,
     choose_recipe,
+    run_folder,
 )
+from distillora.errors import RunFolderError
 
 
 @app.command()
@@ -63,13 +65,17 @@ def compare(
         typer.Option(
             "--retrain-changed",
             help="Where the run's folder holds arms that were made from other data or settings, "
-            "train exactly these again, and those that depend on them.",
+            "train exactly these again, and those that depend on them. The run's results and "
+            "report are deleted first, the old models once the run is complete again.",
         ),
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Print the plan (arms, layers, parameters, steps) and stop."
+            "--dry-run",
+            help="Print the plan (arms, layers, parameters, steps) and stop. Of a run that is "
+            "there already: which arms are finished, which changed and why, and what "
+            "--retrain-changed would train.",
         ),
     ] = False,
 ) -> None:
@@ -84,18 +90,20 @@ def compare(
         **{"label_separator": label_separator, "split_column": split_column},
         **{"hub_config": config, "hub_revision": revision},
     }
-    chosen = choose_recipe(recipe, data, keys, override or [], seeds=seeds, task=task)
+    chosen = choose_recipe(
+        recipe, data, keys, override or [], seeds=seeds, task=task, out=out, resume=True
+    )
+    folder = run_folder(out, chosen.name)
     from distillora.pipeline import compare as run_compare
     from distillora.pipeline import show_plan
 
     if dry_run:
-        Console().print(show_plan(chosen))
+        Console().print(show_plan(chosen, folder))
         return
     from distillora.progress import Reporter
     from distillora.report import summary_table
 
     quiet = os.environ.get("RANK", "0") != "0"
-    folder = out or Path("runs") / chosen.name
     results = run_compare(
         chosen, folder, Reporter(quiet=quiet), jobs, retrain_changed=retrain_changed
     )
@@ -159,6 +167,7 @@ def measure(
     from distillora.progress import Reporter
     from distillora.report import summary_table
 
+    _check_run(run, "measure")
     Console().print(summary_table(measure_again(run, Reporter())))
     typer.echo(f"Report: {run / 'report.html'} (and report.md, results.json)")
 
@@ -175,7 +184,26 @@ def report(
     from distillora.progress import Reporter
     from distillora.report import write_report
 
+    _check_run(run, "report")
     typer.echo(f"Report: {write_report(run, Reporter().warn)}")
+
+
+def _check_run(path: Path, command: str) -> None:
+    """Refuse what stands in a run's folder in place of the folder.
+
+    Raises:
+        RunFolderError: it names the folder.
+    """
+    if (path / "results.json").is_file():
+        return
+    for folder in path.parents:
+        if path.exists() and (folder / "results.json").is_file():
+            raise RunFolderError(
+                f"{path} is inside a run's folder. Give the folder itself: "
+                f"distillora {command} {folder}"
+            )
+    if path.is_file():
+        raise RunFolderError(f"{path} is a file. Give the folder of a run.")
 
 
 def _require_training() -> None:

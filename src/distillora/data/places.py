@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from distillora.artifacts import RunLayout
 from distillora.data.parquet import has_fixed_columns
+from distillora.data.stored import is_stored
 from distillora.data.tables import TABLE_EXTENSIONS, find_split_files, is_table
 from distillora.errors import InputError, did_you_mean
+from distillora.recipe import read_recipe
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # what the keys of a place leave behind when the data comes from another
@@ -44,6 +47,25 @@ def locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         kept = {key: value for key, value in settings.items() if key not in own}
         return {**kept, "source": "hub", "hub_id": place}
     raise InputError(f"{_absent(path)} {_WAYS}")
+
+
+def recall(place: str, run: Path) -> dict[str, Any] | None:
+    """Return the ``source`` and ``path`` of a place that is gone, as a run remembers it.
+
+    Args:
+        place: a file or folder.
+        run: the folder of a run.
+
+    Returns:
+        None if the place is still there, or the run did not read its data from it or has no copy.
+    """
+    path, layout = Path(place).expanduser(), RunLayout(run)
+    if path.exists() or not is_stored(layout.data) or not layout.recipe.is_file():
+        return None
+    data = read_recipe(str(layout.recipe)).get("data") or {}
+    if data.get("path") != str(path):
+        return None
+    return {key: data[key] for key in ("source", "path")}
 
 
 _WAYS = (

@@ -21,7 +21,7 @@ _SPEED = {"shape", "latency_ms", "throughput", "device"}
 
 
 class Renewal(Record):
-    """``renewal.json``: the arms, as name and seed, that were deleted to be made again.
+    """``renewal.json``: the arms, as name and seed, that were set aside to be made again.
 
     Attributes:
         trained: those that are trained again.
@@ -43,7 +43,7 @@ class Renewal(Record):
 def note_renewal(
     run: RunLayout, trained: Set[tuple[str, int]], scored: Set[tuple[str, int]]
 ) -> None:
-    """Write which arms are about to be deleted, beside those of a renewal that was interrupted."""
+    """Write which arms are about to be made again, beside those of a renewal that was interrupted."""
     if (before := Renewal.read(run)) is not None:
         trained = trained | set(before.trained)
         scored = (scored | set(before.scored)) - trained

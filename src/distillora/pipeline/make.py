@@ -77,7 +77,8 @@ def _note_beginning(bench: Workbench, task: Task, folder: ArmLayout) -> None:
         if BeginningRecord.read(folder).fingerprint != fingerprint:
             raise IntegrityError(
                 f"{folder.root} holds the beginning of an arm that was made from something else. "
-                "Delete it, and run the same command again."
+                "Run the same command again: it says what changed, and with --retrain-changed "
+                "trains the arm and what depends on it anew."
             )
         return
     shutil.rmtree(folder.root, ignore_errors=True)  # what nothing vouches for

@@ -1,8 +1,26 @@
-"""An arm's settings in words, for the plan and the results."""
+"""Arms and their settings in words, for plans, messages and results."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from distillora.pipeline.schedule import Task
 from distillora.recipe import LoraTuning, Objective
+
+
+def name_tasks(tasks: Iterable[Task]) -> str:
+    """List arms, each with its seeds.
+
+    >>> name_tasks([Task("odd", 0), Task("odd", 1), Task("lora", 0)])
+    'odd (seeds 0, 1), lora (seed 0)'
+    """
+    seeds: dict[str, list[int]] = {}
+    for arm, seed in tasks:
+        seeds.setdefault(arm, []).append(seed)
+    return ", ".join(
+        f"{arm} (seed{'s' if len(own) > 1 else ''} {', '.join(map(str, own))})"
+        for arm, own in seeds.items()
+    )
 
 
 def describe_label_loss(objective: Objective) -> str:

@@ -1,0 +1,100 @@
+"""The data of a run: read from its source, or from the run's own copy where the source is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from distillora.artifacts import RunLayout
+from distillora.data.corpus import Corpus
+from distillora.data.extra_text import ExtraText
+from distillora.data.stored import is_stored, read_stored
+from distillora.errors import OfflineError, RecipeError
+from distillora.pipeline.prepare import read_data, read_extra_texts, settle_recipe
+from distillora.recipe import Data, Recipe, load_recipe
+
+
+class Source(NamedTuple):
+    """The data of a run and its recipe, settled to suit it.
+
+    Attributes:
+        recipe: with what it left open chosen.
+        chosen: what was chosen, in words.
+        found: the data as it was found; None if it was read from the run.
+        corpus: the data as it is used.
+        extra: the texts without labels, by the path of their file.
+    """
+
+    recipe: Recipe
+    chosen: tuple[str, ...]
+    found: Corpus | None
+    corpus: Corpus
+    extra: Mapping[Path, ExtraText]
+
+
+def read_source(recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]) -> Source:
+    """Read the data of a recipe; what is gone, from the run, if the run read it from there.
+
+    Args:
+        recipe: what to make.
+        layout: of the run, which need not exist.
+        warn: what to do with a line about a copy that is used.
+
+    Raises:
+        DataError, InputError: the data cannot be used.
+        OfflineError: the Hub cannot be reached, and the run has no copy.
+    """
+    found, corpus, stored = _read_corpus(recipe, layout, warn)
+    settled, chosen = settle_recipe(recipe, corpus)
+    extra = read_extra_texts(settled, corpus, stored)
+    return Source(settled, chosen, found, corpus, extra)
+
+
+def _read_corpus(
+    recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]
+) -> tuple[Corpus | None, Corpus, Mapping[Path, ExtraText]]:
+    """Return the data as found (None: from the run) and as used, and copies of extra texts."""
+    has_copy = _has_copy(recipe, layout)
+    if has_copy and (gone := _find_gone(_paths_of(recipe.data))):
+        warn(_use_copy(f"{gone} no longer exists.", layout))
+        return None, *read_stored(layout.data)
+    try:
+        found, corpus = read_data(recipe)
+    except OfflineError as error:
+        if not has_copy:
+            raise
+        warn(_use_copy(str(error), layout))
+        return None, *read_stored(layout.data)
+    gone = _find_gone(arm.objective.extra_text for arm in recipe.arms.values())
+    if not has_copy or not gone:
+        return found, corpus, {}
+    before, extra = read_stored(layout.data)
+    # beside other rows the copy could hold texts that are tested on now
+    if before != corpus or gone not in extra:
+        return found, corpus, {}
+    warn(_use_copy(f"{gone} no longer exists.", layout))
+    return found, corpus, extra
+
+
+def _use_copy(reason: str, layout: RunLayout) -> str:
+    return f"{reason} The run continues with its own copy of the data, in {layout.data}."
+
+
+def _has_copy(recipe: Recipe, layout: RunLayout) -> bool:
+    """Whether the run holds the data that this recipe reads, by the recipe's settings."""
+    if not is_stored(layout.data) or not layout.recipe.is_file():
+        return False
+    try:
+        return load_recipe(str(layout.recipe)).data == recipe.data
+    except RecipeError:  # of another version
+        return False
+
+
+def _paths_of(data: Data) -> tuple[Path | None, ...]:
+    return data.path, data.validation_path, data.test_path
+
+
+def _find_gone(paths: Iterable[Path | None]) -> Path | None:
+    """Return the first path at which there is nothing."""
+    return next((path for path in paths if path is not None and not path.exists()), None)
