@@ -43,7 +43,7 @@ class Renewal(Record):
 def note_renewal(
     run: RunLayout, trained: Set[tuple[str, int]], scored: Set[tuple[str, int]]
 ) -> None:
-    """Write which arms are about to be made again, beside those of a renewal that was interrupted."""
+    """Write which arms are about to be made again, beside those of an interrupted renewal."""
     if (before := Renewal.read(run)) is not None:
         trained = trained | set(before.trained)
         scored = (scored | set(before.scored)) - trained
