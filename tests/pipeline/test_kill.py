@@ -39,8 +39,8 @@ def measured(out: Path) -> list[dict[str, Any]]:
 def test_a_run_killed_at_random_moments_ends_like_one_left_in_peace(
     tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
-    # 60 texts in batches of 1: a state is saved in the middle of an epoch, too
-    tiny_recipe["training"] |= {"batch_size": 1, "checkpoint_minutes": 1e-6}
+    # a state is saved after every step, so in the middle of an epoch, too
+    tiny_recipe["training"] |= {"batch_size": 4, "checkpoint_minutes": 1e-6}
     del tiny_recipe["arms"]["hybrid"]
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(tiny_recipe))
