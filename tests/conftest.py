@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +17,29 @@ class Outcome(NamedTuple):
     code: int
     out: str
     err: str
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what importing the test modules made from garbage collection.
+
+    ``Trainer`` collects garbage at each start, which takes half a second among the objects of
+    PyTorch, transformers and Altair.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_runs() -> Iterator[None]:
+    """Spare the runs of this process work whose result no test looks at.
+
+    They time a handful of texts instead of a hundred, and leave it to the system when files reach
+    the disk: only a power failure would show the difference.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("distillora.pipeline.measure.LATENCY_TEXTS", 5)
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

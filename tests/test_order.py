@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.slow
 def test_spawned_workers_start_after_a_test_of_the_app() -> None:
     in_this_order = (
-        "tests/app/test_predict.py",
+        "tests/app/test_predict.py::test_the_original_sentence_stands_ready",
         "tests/pipeline/test_jobs.py::test_a_failure_in_a_process_arrives_as_it_is",
     )
     alone = ("-q", "-p", "no:randomly", "-p", "no:xdist")

@@ -58,6 +58,16 @@ def bundle(arm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def other(arm: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run like that of the arm, on half of the data."""
+    data = write_tiny_data(tmp_path_factory.mktemp("data"), rows=30)
+    values = tiny_recipe_values(backbone, data)
+    values["arms"] = {"lora": values["arms"]["lora"]}
+    values["task"] = Results.load(arm.parents[2] / "results.json").data.task
+    return run(values, tmp_path_factory.mktemp("other"))
+
+
 @pytest.fixture
 def in_haste(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let exports of the arm take its ONNX model from the bundle that was made of it before."""
@@ -281,16 +291,8 @@ def _other_results(copied: Path, other: Path) -> None:
     ],
 )
 def test_parts_of_two_runs_do_not_make_a_bundle(
-    arm: Path,
-    backbone: Path,
-    tmp_path: Path,
-    mix: Callable[[Path, Path], None],
-    message: str,
+    arm: Path, other: Path, tmp_path: Path, mix: Callable[[Path, Path], None], message: str
 ) -> None:
-    values = tiny_recipe_values(backbone, write_tiny_data(tmp_path / "data", rows=30))
-    values["arms"] = {"lora": values["arms"]["lora"]}
-    values["task"] = Results.load(arm.parents[2] / "results.json").data.task
-    other = run(values, tmp_path / "other")
     copied = shutil.copytree(arm.parents[2], tmp_path / "run")
     mix(copied, other)
     with pytest.raises(RunFolderError, match=message):

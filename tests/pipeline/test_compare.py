@@ -38,6 +38,13 @@ def finished(
     return out, run(values, out)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, backbone: Path, data_folder: Path) -> Results:
+    """The results of the whole tiny recipe, at one seed."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return run(tiny_recipe_values(backbone, data_folder), out)
+
+
 def arm(results: Results, name: str, seed: int = 0) -> ArmResult:
     return next(a for a in results.arms if (a.name, a.seed) == (name, seed))
 
@@ -179,17 +186,14 @@ def test_a_finished_run_takes_more_arms(tiny_recipe: dict[str, Any], tmp_path: P
 
 
 def test_the_same_recipe_gives_the_same_numbers_again(
-    tiny_recipe: dict[str, Any], tmp_path: Path
+    whole: Results, tiny_recipe: dict[str, Any], tmp_path: Path
 ) -> None:
-    one, two = (run(tiny_recipe, tmp_path / name) for name in ("one", "two"))
-    for a, b in zip(one.arms, two.arms, strict=True):
+    for a, b in zip(whole.arms, run(tiny_recipe, tmp_path / "again").arms, strict=True):
         assert (a.name, a.metrics, a.weights_sha256) == (b.name, b.metrics, b.weights_sha256)
 
 
-def test_the_hybrid_distils_hidden_states_through_adapters(
-    tiny_recipe: dict[str, Any], tmp_path: Path
-) -> None:
-    hybrid = arm(run(tiny_recipe, tmp_path / "run"), "hybrid")
+def test_the_hybrid_distils_hidden_states_through_adapters(whole: Results) -> None:
+    hybrid = arm(whole, "hybrid")
     assert hybrid.layers == (1, 3, 5)
     assert "LoRA" in hybrid.tuning and "hidden cosine" in hybrid.objective
 

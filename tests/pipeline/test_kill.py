@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import forked
 
-def start(recipe: Path, out: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "distillora", "compare", "--recipe", str(recipe), "--out", str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+
+def start(recipe: Path, out: Path) -> ForkServerProcess:
+    output = out.with_suffix(".log")
+    return forked.start_cli(output, "compare", "--recipe", recipe, "--out", out)
+
+
+def finish(recipe: Path, out: Path) -> None:
+    forked.finish(start(recipe, out), out.with_suffix(".log"))
 
 
 def measured(out: Path) -> list[dict[str, Any]]:
@@ -47,21 +48,21 @@ def test_a_run_killed_at_random_moments_ends_like_one_left_in_peace(
     calm, rough = tmp_path / "calm", tmp_path / "rough"
 
     began = time.monotonic()
-    assert start(recipe, calm).wait(timeout=300) == 0
+    finish(recipe, calm)
     whole = time.monotonic() - began
 
     moments = random.Random(7)
     kills = 0
     while kills < 5:
         process = start(recipe, rough)
-        time.sleep(moments.uniform(0.3, 0.9) * whole)
-        if process.poll() is not None:
+        process.join(moments.uniform(0.1, 0.7) * whole)
+        if not process.is_alive():
             break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         kills += 1
     assert kills
-    assert start(recipe, rough).wait(timeout=300) == 0
+    finish(recipe, rough)
 
     assert measured(rough) == measured(calm)
     for arm in measured(calm):

@@ -39,7 +39,7 @@ from distillora.runtime import describe_environment, start_processes, timestamp,
 
 ROUNDS = 5
 LATENCY_TEXTS = 100
-"""Texts that are scored one by one in each round, spread evenly over the test split."""
+"""Texts that are scored one by one in each round: of a larger test split, so many spread evenly."""
 MOST_TEXTS = 1024
 """Texts that are scored together in each round: of a larger test split, so many spread evenly."""
 
@@ -226,7 +226,7 @@ def _trial(bench: Workbench, scorer: Scorer) -> Trial:
     together = _spread(rows, min(rows, MOST_TEXTS))
     return Trial(
         predict=scorer,
-        single=[scorer.take("test", [row]) for row in _spread(rows, LATENCY_TEXTS)],
+        single=[scorer.take("test", [row]) for row in _spread(rows, min(rows, LATENCY_TEXTS))],
         batch=scorer.take("test", together),
         texts=len(together),
     )
