@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from distillora.artifacts import write_atomic
-from distillora.data.sources import read_corpus
+from distillora.data.sources import read_dataset
 from distillora.recipe import Data
 from distillora.runtime import describe_environment
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="write the figures to this JSON file")
     options = parser.parse_args()
 
-    texts = list(read_corpus(Data().moved(options.data)).splits["test"].texts)
+    texts = list(read_dataset(Data().moved(options.data)).splits["test"].texts)
     if options.most_words:
         texts = [text for text in texts if len(text.split()) <= options.most_words]
     sizes = []

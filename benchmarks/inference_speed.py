@@ -5,7 +5,7 @@ The ways, for each model:
 - ``pipeline``: ``transformers.pipeline`` with its defaults: one text at a time, torch, fp32;
 - ``pipeline 32``: the same with ``batch_size=32``;
 - ``onnx fp32``: onnxruntime with the transformers tokenizer, batches of 32 in the order given;
-- ``ours fp32`` and ``ours int8``: ``EmotionClassifier.predict``, toxicity and all.
+- ``ours fp32`` and ``ours int8``: ``TextClassifier.predict``, toxicity and all.
 
     python benchmarks/inference_speed.py --data path/to/goemotions
 
@@ -34,7 +34,7 @@ from transformers import AutoTokenizer, logging, pipeline
 
 import distillora
 from distillora.artifacts import write_atomic
-from distillora.data.sources import read_corpus
+from distillora.data.sources import read_dataset
 from distillora.export import ExportOptions, export_arm
 from distillora.inference.bundle import Bundle
 from distillora.pipeline import compare
@@ -165,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
 
     logging.set_verbosity_error()
-    texts = read_corpus(Data().moved(options.data)).splits["test"].texts[: options.texts]
+    texts = read_dataset(Data().moved(options.data)).splits["test"].texts[: options.texts]
     figures: dict[str, Any] = {}
 
     def measure_all(bundles: dict[str, Path]) -> None:

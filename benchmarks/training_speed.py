@@ -32,8 +32,8 @@ from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from distillora.artifacts import write_atomic
-from distillora.data.corpus import Split
-from distillora.data.sources import read_corpus
+from distillora.data.dataset import Split
+from distillora.data.sources import read_dataset
 from distillora.data.tokens import tokenize_texts
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.models.backbones import load_backbone, load_tokenizer
@@ -74,9 +74,9 @@ class PaddedTexts(Dataset[dict[str, Any]]):
 
 def load_texts(data: str, texts: int) -> tuple[Split, Split, tuple[str, ...]]:
     """Return the first training texts, a few validation texts, and the names of the labels."""
-    corpus = read_corpus(Data().moved(data))
-    few = corpus.splits["validation"].take(list(range(64)))
-    return corpus.splits["train"].take(list(range(texts))), few, corpus.label_names
+    dataset = read_dataset(Data().moved(data))
+    few = dataset.splits["validation"].take(list(range(64)))
+    return dataset.splits["train"].take(list(range(texts))), few, dataset.label_names
 
 
 def new_model(labels: tuple[str, ...]) -> Any:

@@ -18,7 +18,7 @@ from sklearn.datasets import make_multilabel_classification
 from distillora.cli.datasets import choose_recipe
 from distillora.errors import RecipeError
 from distillora.recipe import Data, parse_recipe, suit_recipe
-from distillora.recipe.defaults import training_for_size
+from distillora.recipe.loading import training_for_size
 
 Cli = Callable[..., Any]
 MAKE_TICKETS = Path(__file__).parents[1] / "docs" / "make_tickets.py"

@@ -23,8 +23,8 @@ from transformers import (
 from distillora.artifacts import sha256_file
 from distillora.data.tokens import TokenizedSplit
 from distillora.inference.bundle import BUNDLE_MANIFEST, FileRecord, Manifest, Origin
-from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
+from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule
 
 LABELS = ("joy", "anger", "sadness", "surprise", "neutral")
 VOCAB = 200
@@ -182,7 +182,9 @@ def save_tiny_bundle(folder: Path) -> Path:
     return folder
 
 
-def write_tiny_manifest(folder: Path, task: Task, labels: tuple[str, ...], **changes: Any) -> None:
+def write_tiny_manifest(
+    folder: Path, task: TaskType, labels: tuple[str, ...], **changes: Any
+) -> None:
     """Write the manifest of a tiny bundle for the files that are there."""
     emotions = tuple(label for label in HOSTILE_EMOTIONS if label in labels)
     origin = Origin(

@@ -12,29 +12,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distillora.inference.classifier import EmotionClassifier as EmotionClassifier
     from distillora.inference.classifier import Prediction as Prediction
+    from distillora.inference.classifier import TextClassifier as TextClassifier
     from distillora.inference.explain import explain as explain
-    from distillora.inference.toxicity import ToxicityRule as ToxicityRule
+    from distillora.signals.toxicity import ToxicityRule as ToxicityRule
 
 __version__ = "0.1.0"
 
 # found when first asked for: `import distillora` loads no library
 _PUBLIC = {
-    "EmotionClassifier": "distillora.inference.classifier",
+    "TextClassifier": "distillora.inference.classifier",
     "Prediction": "distillora.inference.classifier",
-    "ToxicityRule": "distillora.inference.toxicity",
+    "ToxicityRule": "distillora.signals.toxicity",
     "explain": "distillora.inference.explain",
 }
 
-__all__ = ["EmotionClassifier", "Prediction", "ToxicityRule", "explain", "load"]
+__all__ = ["Prediction", "TextClassifier", "ToxicityRule", "explain", "load"]
 
 
-def load(path: Any = None, **options: Any) -> EmotionClassifier:
-    """Open a bundle, or the starter model; see ``EmotionClassifier.load``."""
-    from distillora.inference.classifier import EmotionClassifier
+def load(path: Any = None, **options: Any) -> TextClassifier:
+    """Open a bundle, or the starter model; see ``TextClassifier.load``."""
+    from distillora.inference.classifier import TextClassifier
 
-    return EmotionClassifier.load(path, **options)
+    return TextClassifier.load(path, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Task = Literal["single_label", "multi_label"]
+TaskType = Literal["single_label", "multi_label"]
 
 
 def sigmoid(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -22,6 +22,6 @@ def softmax(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def to_probabilities(logits: npt.ArrayLike, task: Task) -> npt.NDArray[np.float64]:
+def to_probabilities(logits: npt.ArrayLike, task: TaskType) -> npt.NDArray[np.float64]:
     """Return softmax for single-label and each label's sigmoid for multi-label; same shape."""
     return softmax(logits) if task == "single_label" else sigmoid(logits)

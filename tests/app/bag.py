@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
 from tiny import write_tiny_manifest
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -22,7 +22,7 @@ def save_bag(
     labels: tuple[str, ...],
     *,
     name: str = "bag",
-    task: Task = "multi_label",
+    task: TaskType = "multi_label",
     files: tuple[str, ...] = ("model-int8.onnx",),
 ) -> Path:
     """Write a bundle whose logit of a label is ``BIAS`` plus what each word of the text adds."""

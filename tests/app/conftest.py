@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.bag import save_bag
-from distillora.data.taxonomy import SENTIMENT
+from distillora.data.labels import SENTIMENT
 
 GOEMOTIONS = tuple(label for labels in SENTIMENT.values() for label in labels)
 RECORDED_RUN = Path(__file__).parents[2] / "results" / "goemotions-minilm"

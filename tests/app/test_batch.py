@@ -15,8 +15,8 @@ from streamlit.testing.v1 import AppTest
 from app.looking import button, by_label, words_of
 from distillora.app.scoring import WatchedClassifier, preview, score_upload
 from distillora.errors import DataError
-from distillora.inference.classifier import EmotionClassifier
-from distillora.inference.toxicity import ToxicityRule
+from distillora.inference.classifier import TextClassifier
+from distillora.signals.toxicity import ToxicityRule
 
 OpenApp = Callable[..., AppTest]
 TEXTS = ["amazing", "awful, really", "lonely"]
@@ -74,7 +74,7 @@ def test_a_file_is_previewed_scored_and_ready_to_download(open_app: OpenApp, nam
 def test_the_scored_file_says_what_the_classifier_says(
     bundle: Path, name: str, target: Any
 ) -> None:
-    classifier = EmotionClassifier.load(bundle)
+    classifier = TextClassifier.load(bundle)
     scored = score_upload(classifier, FILES[name](), name, "comment", target)
     expected = classifier.predict(TEXTS)
     rows = rows_of(scored.content, scored.name)
@@ -95,7 +95,7 @@ def test_every_probability_and_a_prefix_can_be_asked_for(open_app: OpenApp) -> N
 def test_the_toxicity_of_a_file_follows_the_sidebar(bundle: Path) -> None:
     told: list[int] = []
     rule = ToxicityRule(emotions=("sadness",), threshold=0.5)
-    watched = WatchedClassifier(EmotionClassifier.load(bundle), rule, told.append)
+    watched = WatchedClassifier(TextClassifier.load(bundle), rule, told.append)
     rows = rows_of(score_upload(watched, as_csv(), "t.csv", "comment", "csv").content, "t.csv")
     assert [row["toxic"] for row in rows] == [False, False, True]
     assert told[-1] == 3

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from app.browsing import TABS, THEMES, Served, Visit, open_browser, serve, settle, visit
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +128,7 @@ def test_a_file_is_uploaded_scored_and_downloaded(
         page.get_by_role("button", name="Download texts-scored.csv").click()
     content = Path(waiting.value.path()).read_text("utf-8")
     rows = list(csv.DictReader(io.StringIO(content)))
-    expected = EmotionClassifier.load(bundle).predict(texts)
+    expected = TextClassifier.load(bundle).predict(texts)
     assert [row["label"] for row in rows] == [p.label for p in expected]
     scores = [float(row["score"]) for row in rows]
     assert scores == pytest.approx([p.score for p in expected], abs=1e-6)

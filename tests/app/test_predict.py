@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.looking import bars_of, button, by_label, html_of, words_of
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 
 OpenApp = Callable[..., AppTest]
 DEFAULT = "I can't believe how amazing this day turned out!"
@@ -21,7 +21,7 @@ def test_the_original_sentence_stands_ready(open_app: OpenApp) -> None:
 
 def test_every_label_has_a_bar_the_most_probable_first(open_app: OpenApp, bundle: Path) -> None:
     page = button(open_app(), "Predict Emotion").click().run()
-    prediction = EmotionClassifier.load(bundle).predict(DEFAULT)[0]
+    prediction = TextClassifier.load(bundle).predict(DEFAULT)[0]
     told = bars_of(page)
     assert len(told) == 28
     assert [bar.split(" (")[0] for bar in told] == list(prediction.scores)

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.looking import bars_of, button, by_label, html_of, words_of
 from distillora.app.samples import Drawing, draw_texts, splits_to_draw_from
-from distillora.data.sources import read_corpus
-from distillora.inference.classifier import EmotionClassifier
+from distillora.data.sources import read_dataset
+from distillora.inference.classifier import TextClassifier
 from distillora.recipe import Data
 from tiny import write_tiny_data
 
@@ -17,11 +17,13 @@ OpenApp = Callable[..., AppTest]
 
 
 def truths() -> dict[str, set[str]]:
-    corpus = read_corpus(Data(source="sample"))
+    dataset = read_dataset(Data(source="sample"))
     return {
-        text: {corpus.label_names[i] for i in labels}
+        text: {dataset.label_names[i] for i in labels}
         for name in ("test", "validation")
-        for text, labels in zip(corpus.splits[name].texts, corpus.splits[name].labels, strict=True)
+        for text, labels in zip(
+            dataset.splits[name].texts, dataset.splits[name].labels, strict=True
+        )
     }
 
 
@@ -73,7 +75,7 @@ def test_an_error_is_a_text_whose_prediction_is_none_of_its_labels(
     page = open_app(tab="Errors")
     by_label(page.slider, "Samples").set_value(100).run()
     table, true = page.dataframe[0].value, truths()
-    classifier = EmotionClassifier.load(bundle)
+    classifier = TextClassifier.load(bundle)
     drawn = [text for text, _ in draw_texts(Drawing(None, 100, 0))]
     seen = dict(zip(drawn, [p.label for p in classifier.predict(drawn)], strict=True))
     assert list(table["text"]) == [text for text in drawn if seen[text] not in true[text]]
@@ -130,9 +132,9 @@ def test_fewer_texts_than_asked_for_are_said_to_be_fewer(open_app: OpenApp, tmp_
 
 
 def test_a_large_test_split_is_drawn_from_alone() -> None:
-    corpus = read_corpus(Data(source="sample"))
-    large = corpus.with_splits({**corpus.splits, "test": corpus.splits["train"]})
-    assert splits_to_draw_from(corpus) == ("test", "validation")
+    dataset = read_dataset(Data(source="sample"))
+    large = dataset.with_splits({**dataset.splits, "test": dataset.splits["train"]})
+    assert splits_to_draw_from(dataset) == ("test", "validation")
     assert splits_to_draw_from(large) == ("test",)
 
 

@@ -10,16 +10,16 @@ from hub import hub_environment
 
 LOAD = """
 import json, sys
-from distillora.data.sources import load_corpus
+from distillora.data.sources import load_dataset
 from distillora.errors import DistilloraError
 from distillora.recipe import Data
 try:
-    corpus = load_corpus(Data.model_validate_json(sys.argv[1]))
+    dataset = load_dataset(Data.model_validate_json(sys.argv[1]))
 except DistilloraError as error:
     print(f"{type(error).__name__}: {error}")
 else:
-    rows = {name: [s.texts, s.labels, s.ids] for name, s in corpus.splits.items()}
-    print(json.dumps({"source": corpus.source, "labels": corpus.label_names, "splits": rows}))
+    rows = {name: [s.texts, s.labels, s.ids] for name, s in dataset.splits.items()}
+    print(json.dumps({"source": dataset.source, "labels": dataset.label_names, "splits": rows}))
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distillora.data.corpus import Corpus, Split
+from distillora.data.dataset import Dataset, Split
 from distillora.data.extra_text import read_extra_text
 from distillora.errors import DataError
 
@@ -15,7 +15,7 @@ def split(*texts: str) -> Split:
     return Split(texts, ((0,),) * len(texts), tuple(map(str, range(len(texts)))))
 
 
-CORPUS = Corpus(
+CORPUS = Dataset(
     {"train": split("seen", ""), "validation": split("chosen on"), "test": split(" judged on")},
     ("a",),
     "here",

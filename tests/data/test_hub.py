@@ -53,11 +53,11 @@ def hub(root: Path) -> Iterator[str]:
 def test_the_hub_gives_the_rows_of_the_folder_that_was_published(
     hub: str, root: Path, tmp_path: Path
 ) -> None:
-    from distillora.data.sources import load_corpus
+    from distillora.data.sources import load_dataset
     from distillora.recipe import Data
 
     loaded = json.loads(run_load(hub, tmp_path, from_hub()))
-    folder = load_corpus(Data(source="folder", path=root / "made" / "first"))
+    folder = load_dataset(Data(source="folder", path=root / "made" / "first"))
     expected = {n: [s.texts, s.labels, s.ids] for n, s in folder.splits.items()}
     assert loaded["splits"] == json.loads(json.dumps(expected))
     assert loaded["labels"] == ["joy", "anger", "neutral"]

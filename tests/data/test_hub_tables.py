@@ -77,7 +77,7 @@ def hub(root: Path) -> Iterator[str]:
 
 
 def load(hub: str, home: Path, name: str, **keys: Any) -> Any:
-    """Return the corpus that the Hub gives: labels, splits and source."""
+    """Return the dataset that the Hub gives: labels, splits and source."""
     said = tell(hub, home, name, **keys)
     assert said.startswith("{"), said
     return json.loads(said)
@@ -89,37 +89,37 @@ def tell(hub: str, home: Path, name: str, **keys: Any) -> str:
     return " ".join(run_load(hub, home, json.dumps(data)).split())
 
 
-def pairs(corpus: Any, split: str) -> list[tuple[str, str]]:
+def pairs(dataset: Any, split: str) -> list[tuple[str, str]]:
     """Return the texts of a split with the name of their one label."""
-    texts, labels, _ = corpus["splits"][split]
-    return [(text, corpus["labels"][row[0]]) for text, row in zip(texts, labels, strict=True)]
+    texts, labels, _ = dataset["splits"][split]
+    return [(text, dataset["labels"][row[0]]) for text, row in zip(texts, labels, strict=True)]
 
 
-def all_pairs(corpus: Any) -> list[tuple[str, str]]:
-    return sorted(pair for split in corpus["splits"] for pair in pairs(corpus, split))
+def all_pairs(dataset: Any) -> list[tuple[str, str]]:
+    return sorted(pair for split in dataset["splits"] for pair in pairs(dataset, split))
 
 
 def test_of_a_train_split_alone_the_others_are_drawn_by_label(hub: str, tmp_path: Path) -> None:
-    corpus = load(hub, tmp_path, "names", hub_revision=OLD)
-    assert corpus["labels"] == sorted(QUEUES)
-    assert all_pairs(corpus) == sorted(rows(60))
+    dataset = load(hub, tmp_path, "names", hub_revision=OLD)
+    assert dataset["labels"] == sorted(QUEUES)
+    assert all_pairs(dataset) == sorted(rows(60))
     for split, each in {"train": 16, "validation": 2, "test": 2}.items():
-        assert Counter(name for _, name in pairs(corpus, split)) == dict.fromkeys(QUEUES, each)
+        assert Counter(name for _, name in pairs(dataset, split)) == dict.fromkeys(QUEUES, each)
 
 
 def test_numbered_classes_keep_their_names_and_a_given_test_split_its_rows(
     hub: str, tmp_path: Path
 ) -> None:
-    corpus = load(hub, tmp_path, "numbers")
-    assert corpus["labels"] == ["delivery", "refund", "login"]  # as in CLASSES, those in use
-    assert pairs(corpus, "test") == rows(6, "new")
-    assert sorted(pairs(corpus, "train") + pairs(corpus, "validation")) == sorted(rows(60))
+    dataset = load(hub, tmp_path, "numbers")
+    assert dataset["labels"] == ["delivery", "refund", "login"]  # as in CLASSES, those in use
+    assert pairs(dataset, "test") == rows(6, "new")
+    assert sorted(pairs(dataset, "train") + pairs(dataset, "validation")) == sorted(rows(60))
 
 
 def test_columns_can_be_chosen(hub: str, tmp_path: Path) -> None:
     named = {"text_column": "subject", "label_column": "queue_name"}
-    corpus = load(hub, tmp_path, "wide", **named)
-    assert all_pairs(corpus) == sorted(rows(60))
+    dataset = load(hub, tmp_path, "wide", **named)
+    assert all_pairs(dataset) == sorted(rows(60))
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_columns_that_are_unclear_or_absent_are_answered_with_those_that_exist(
 
 
 def test_columns_called_like_those_of_goemotions_may_hold_names(hub: str, tmp_path: Path) -> None:
-    corpus = load(hub, tmp_path, "alike")
-    assert corpus["labels"] == sorted(QUEUES)
-    assert pairs(corpus, "validation") == rows(60)
+    dataset = load(hub, tmp_path, "alike")
+    assert dataset["labels"] == sorted(QUEUES)
+    assert pairs(dataset, "validation") == rows(60)
 
 
 def test_a_split_given_under_two_names_is_refused(hub: str, tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ def test_the_only_configuration_needs_no_name_and_offline_it_is_told(
     root: Path, tmp_path: Path
 ) -> None:
     with serve_hub(root) as url:
-        corpus = load(url, tmp_path, "one_config")
-    commit = corpus["source"].removeprefix("tests/one_config at ")
+        dataset = load(url, tmp_path, "one_config")
+    commit = dataset["source"].removeprefix("tests/one_config at ")
     offline = tell(url, tmp_path, "one_config", hub_revision=commit)
     assert f"`--config simplified --revision {commit}`" in offline
     again = load(url, tmp_path, "one_config", hub_revision=commit, hub_config="simplified")
-    assert again["splits"] == corpus["splits"]
+    assert again["splits"] == dataset["splits"]
 
 
 def test_the_command_line_reads_a_data_set_by_its_name(hub: str, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distillora.data.corpus import Corpus
-from distillora.data.sources import drop_shared_texts, load_corpus, read_corpus
+from distillora.data.dataset import Dataset
+from distillora.data.sources import drop_shared_texts, load_dataset, read_dataset
 from distillora.errors import DataError
 from distillora.recipe import Data
 
@@ -38,8 +38,8 @@ def write_tsv(folder: Path, **changes: str | bytes | None) -> Path:
     return folder
 
 
-def load(folder: Path, **settings: Any) -> Corpus:
-    return load_corpus(Data(source="folder", path=folder, **settings))
+def load(folder: Path, **settings: Any) -> Dataset:
+    return load_dataset(Data(source="folder", path=folder, **settings))
 
 
 def table(rows: list[tuple[Any, Any, Any]], names: tuple[str, ...] | None = LABELS) -> pa.Table:
@@ -72,15 +72,15 @@ def write_parquet(folder: Path, **tables: pa.Table) -> Path:
     return folder
 
 
-def test_a_folder_of_tsv_files_becomes_a_corpus(tmp_path: Path) -> None:
-    corpus = load(write_tsv(tmp_path))
-    assert corpus.label_names == LABELS
-    assert list(corpus.splits) == ["train", "validation", "test"]
-    train = corpus.splits["train"]
+def test_a_folder_of_tsv_files_becomes_a_dataset(tmp_path: Path) -> None:
+    dataset = load(write_tsv(tmp_path))
+    assert dataset.label_names == LABELS
+    assert list(dataset.splits) == ["train", "validation", "test"]
+    train = dataset.splits["train"]
     assert train.texts == ("so happy", '"quoted" text', "shared")
     assert train.labels == ((0,), (1, 2), (2,))
     assert train.ids == ("a1", "a2", "a3")
-    assert str(tmp_path) in corpus.source
+    assert str(tmp_path) in dataset.source
 
 
 def test_the_validation_file_may_have_either_name(tmp_path: Path) -> None:
@@ -101,8 +101,8 @@ def test_byte_order_marks_and_windows_line_ends_are_no_part_of_the_data(tmp_path
 
 def test_only_a_line_feed_ends_a_row(tmp_path: Path) -> None:
     odd = "a\u2028b\x0bc\x85d\x00e\rf"
-    corpus = load(write_tsv(tmp_path, test_tsv=f"{odd}\t1\tc1\n\n\t2\tc2"))
-    assert corpus.splits["test"].texts == (odd, "")
+    dataset = load(write_tsv(tmp_path, test_tsv=f"{odd}\t1\tc1\n\n\t2\tc2"))
+    assert dataset.splits["test"].texts == (odd, "")
 
 
 def test_parquet_files_give_the_same_rows_as_tsv(tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_labels_txt_names_the_labels_of_parquet_files_without_names(tmp_path: Pa
 
 
 def test_limit_keeps_the_first_rows_of_every_split(tmp_path: Path) -> None:
-    corpus = load(write_tsv(tmp_path), limit=2)
-    assert {name: split.ids for name, split in corpus.splits.items()} == {
+    dataset = load(write_tsv(tmp_path), limit=2)
+    assert {name: split.ids for name, split in dataset.splits.items()} == {
         "train": ("a1", "a2"),
         "validation": ("b1", "b2"),
         "test": ("c1",),
@@ -146,9 +146,9 @@ def test_limit_keeps_the_first_rows_of_every_split(tmp_path: Path) -> None:
 
 def test_shared_texts_leave_train_only_when_asked_for(tmp_path: Path) -> None:
     data = Data(source="folder", path=write_tsv(tmp_path), drop_shared=True)
-    read = read_corpus(data)
+    read = read_dataset(data)
     assert (len(read.splits["train"]), read.dropped_from_train) == (3, 0)
-    loaded = load_corpus(data)
+    loaded = load_dataset(data)
     assert loaded.splits["train"].ids == ("a1", "a2")
     assert loaded.dropped_from_train == 1
     assert loaded.splits["test"] == read.splits["test"]
@@ -252,8 +252,8 @@ def test_importing_the_sources_loads_no_heavy_library() -> None:
 
 @pytest.mark.skipif(not GOEMOTIONS.is_dir(), reason="the GoEmotions release is not here")
 def test_goemotions_has_the_published_number_of_rows() -> None:
-    corpus = load(GOEMOTIONS)
-    rows = {name: len(split) for name, split in corpus.splits.items()}
+    dataset = load(GOEMOTIONS)
+    rows = {name: len(split) for name, split in dataset.splits.items()}
     assert rows == {"train": 43410, "validation": 5426, "test": 5427}
-    assert len(corpus.label_names) == 28
-    assert np.bincount(corpus.splits["test"].classes(), minlength=28).sum() == 5427
+    assert len(dataset.label_names) == 28
+    assert np.bincount(dataset.splits["test"].classes(), minlength=28).sum() == 5427

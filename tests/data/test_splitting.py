@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.datasets import make_multilabel_classification
 from sklearn.model_selection import train_test_split
 
-from distillora.data.splitting import draw_splits
+from distillora.data.splits import draw_splits
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distillora.data.audit import audit_corpus
-from distillora.data.corpus import Corpus
-from distillora.data.sources import read_corpus
+from distillora.data.audit import audit_dataset
+from distillora.data.dataset import Dataset
+from distillora.data.sources import read_dataset
 from distillora.errors import InputError
 from distillora.recipe import Data
 
@@ -41,23 +41,23 @@ def write_parquet(path: Path, records: list[dict[str, Any]]) -> Path:
     return path
 
 
-def load(path: Path, **settings: Any) -> Corpus:
-    return read_corpus(Data(source="table", path=path, **settings))
+def load(path: Path, **settings: Any) -> Dataset:
+    return read_dataset(Data(source="table", path=path, **settings))
 
 
-def named(corpus: Corpus) -> dict[str, dict[str, tuple[str, ...]]]:
+def named(dataset: Dataset) -> dict[str, dict[str, tuple[str, ...]]]:
     """Return split -> text -> names of its labels."""
     return {
         name: {
-            text: tuple(corpus.label_names[i] for i in labels)
+            text: tuple(dataset.label_names[i] for i in labels)
             for text, labels in zip(split.texts, split.labels, strict=True)
         }
-        for name, split in corpus.splits.items()
+        for name, split in dataset.splits.items()
     }
 
 
-def all_rows(corpus: Corpus) -> dict[str, tuple[str, ...]]:
-    return {text: labels for split in named(corpus).values() for text, labels in split.items()}
+def all_rows(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    return {text: labels for split in named(dataset).values() for text, labels in split.items()}
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,15 @@ def all_rows(corpus: Corpus) -> dict[str, tuple[str, ...]]:
 def test_every_format_gives_the_same_rows_and_the_same_splits(
     tmp_path: Path, name: str, write: Callable[..., Path]
 ) -> None:
-    corpus = load(write(tmp_path / name, rows()))
-    assert corpus.label_names == QUEUES
-    assert all_rows(corpus) == {row["text"]: (row["label"],) for row in rows()}
-    assert {split: len(own) for split, own in named(corpus).items()} == {
+    dataset = load(write(tmp_path / name, rows()))
+    assert dataset.label_names == QUEUES
+    assert all_rows(dataset) == {row["text"]: (row["label"],) for row in rows()}
+    assert {split: len(own) for split, own in named(dataset).items()} == {
         "train": 48,
         "validation": 6,
         "test": 6,
     }
-    assert named(corpus) == named(load(write_csv(tmp_path / "other.csv", rows())))
+    assert named(dataset) == named(load(write_csv(tmp_path / "other.csv", rows())))
 
 
 def test_columns_are_found_by_their_names_or_said(tmp_path: Path) -> None:
@@ -117,29 +117,29 @@ def test_parquet_tells_the_names_of_numbered_classes(tmp_path: Path) -> None:
     features = {"label": {"names": ["spam", "ham"], "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
-    corpus = load(tmp_path / "a.parquet")
-    assert corpus.label_names == ("spam", "ham")
-    assert all_rows(corpus)["t 1"] == ("ham",)
+    dataset = load(tmp_path / "a.parquet")
+    assert dataset.label_names == ("spam", "ham")
+    assert all_rows(dataset)["t 1"] == ("ham",)
 
 
 def test_a_split_column_is_used_as_it_is(tmp_path: Path) -> None:
     words = ("train", "train", "Dev", "TEST")
     records = [{**row, "split": words[i % 4]} for i, row in enumerate(rows())]
-    corpus = load(write_csv(tmp_path / "a.csv", records))
-    assert named(corpus)["validation"] == {
+    dataset = load(write_csv(tmp_path / "a.csv", records))
+    assert named(dataset)["validation"] == {
         row["text"]: (row["label"],) for row in records if row["split"] == "Dev"
     }
     renamed = [{"fold" if k == "split" else k: v for k, v in row.items()} for row in records]
     other = load(write_csv(tmp_path / "b.csv", renamed), split_column="fold")
-    assert named(other) == named(corpus)
+    assert named(other) == named(dataset)
 
 
 def test_a_column_called_split_that_names_no_splits_is_left_alone(tmp_path: Path) -> None:
     records = [{**row, "split": "left"} for row in rows()]
     path = write_csv(tmp_path / "a.csv", records)
-    corpus = load(path)
-    assert any("'split' was not used" in note for note in corpus.notes)
-    assert len(corpus.splits["train"]) == 48
+    dataset = load(path)
+    assert any("'split' was not used" in note for note in dataset.notes)
+    assert len(dataset.splits["train"]) == 48
     with pytest.raises(InputError, match=r"row 1 \(line 2\): 'left' .* names no split"):
         load(path, split_column="split")
 
@@ -151,25 +151,25 @@ def test_a_folder_or_separate_files_give_the_splits(tmp_path: Path) -> None:
     write_csv(folder / "train.csv", records[:40])
     write_jsonl(folder / "dev.jsonl", records[40:50])
     write_csv(folder / "test.tsv", records[50:], "\t")
-    corpus = load(folder)
-    assert [len(split) for split in corpus.splits.values()] == [40, 10, 10]
+    dataset = load(folder)
+    assert [len(split) for split in dataset.splits.values()] == [40, 10, 10]
     files = load(
         folder / "train.csv",
         validation_path=folder / "dev.jsonl",
         test_path=folder / "test.tsv",
     )
-    assert named(files) == named(corpus)
+    assert named(files) == named(dataset)
 
 
 def test_a_split_that_is_not_given_is_drawn_from_train(tmp_path: Path) -> None:
     records = rows(120)
     train = write_csv(tmp_path / "train.csv", records[:90])
     test = write_csv(tmp_path / "test.csv", records[90:])
-    corpus = load(train, test_path=test)
-    assert set(named(corpus)["test"]) == {row["text"] for row in records[90:]}
+    dataset = load(train, test_path=test)
+    assert set(named(dataset)["test"]) == {row["text"] for row in records[90:]}
     # a ninth (0.1 of 0.9, since the test rows are there already) of the 30 rows of each label
-    assert [len(split) for split in corpus.splits.values()] == [81, 9, 30]
-    assert any("validation were drawn" in note for note in corpus.notes)
+    assert [len(split) for split in dataset.splits.values()] == [81, 9, 30]
+    assert any("validation were drawn" in note for note in dataset.notes)
 
 
 def test_incomplete_rows_are_named_and_left_out_only_when_asked_for(tmp_path: Path) -> None:
@@ -185,18 +185,18 @@ def test_incomplete_rows_are_named_and_left_out_only_when_asked_for(tmp_path: Pa
         "no label",
     ):
         assert words in str(refusal.value)
-    corpus = load(path, drop_incomplete=True)
-    assert len(all_rows(corpus)) == 57
-    assert any("3 of 60 rows were left out" in note for note in corpus.notes)
+    dataset = load(path, drop_incomplete=True)
+    assert len(all_rows(dataset)) == 57
+    assert any("3 of 60 rows were left out" in note for note in dataset.notes)
 
 
 def test_the_audit_warns_of_labels_that_need_a_look(tmp_path: Path) -> None:
     records = [*rows(), {"text": "a rare one", "label": "legal"}]
     records += [{"text": f"shouted {i}", "label": "Bug"} for i in range(9)]
     records += [{"text": f"both {i}", "label": "bug|login"} for i in range(9)]
-    corpus = load(write_csv(tmp_path / "a.csv", records))
-    assert "legal" in {name for row in named(corpus)["train"].values() for name in row}
-    warnings = "\n".join(audit_corpus(corpus, None, 128).warnings)
+    dataset = load(write_csv(tmp_path / "a.csv", records))
+    assert "legal" in {name for row in named(dataset)["train"].values() for name in row}
+    warnings = "\n".join(audit_dataset(dataset, None, 128).warnings)
     assert "'Bug', 'bug' differ in case or white space" in warnings
     assert "test split has no row of 1 of the labels ('legal')" in warnings
     assert "--label-separator '|'" in warnings
@@ -278,4 +278,4 @@ def test_two_files_of_one_split_and_a_folder_without_train_are_refused(tmp_path:
 
 def test_a_table_without_a_path_says_how_to_give_one() -> None:
     with pytest.raises(InputError, match=r"data\.path: .*--data FILE"):
-        read_corpus(Data(source="table"))
+        read_dataset(Data(source="table"))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from distillora.data.corpus import Corpus, Split
-from distillora.data.taxonomy import EKMAN, SENTIMENT, apply_taxonomy
+from distillora.data.dataset import Dataset, Split
+from distillora.data.labels import EKMAN, SENTIMENT, apply_taxonomy
 from distillora.errors import DataError
 
 GOEMOTIONS = (
@@ -14,14 +14,14 @@ GOEMOTIONS = (
 )
 
 
-def corpus_of(*rows: tuple[str, ...], names: tuple[str, ...] = GOEMOTIONS) -> Corpus:
+def dataset_of(*rows: tuple[str, ...], names: tuple[str, ...] = GOEMOTIONS) -> Dataset:
     labels = tuple(tuple(names.index(name) for name in row) for row in rows)
     texts = tuple(f"text {i}" for i in range(len(rows)))
-    return Corpus({"train": Split(texts, labels, texts)}, names, "a test")
+    return Dataset({"train": Split(texts, labels, texts)}, names, "a test")
 
 
-def labels_of(corpus: Corpus) -> list[tuple[str, ...]]:
-    return [tuple(corpus.label_names[i] for i in row) for row in corpus.splits["train"].labels]
+def labels_of(dataset: Dataset) -> list[tuple[str, ...]]:
+    return [tuple(dataset.label_names[i] for i in row) for row in dataset.splits["train"].labels]
 
 
 @pytest.mark.parametrize(("groups", "count"), [(EKMAN, 7), (SENTIMENT, 4)])
@@ -33,24 +33,24 @@ def test_every_emotion_is_in_exactly_one_group(
 
 
 def test_ekman_groups_keep_the_class_first_and_merge_what_meets() -> None:
-    corpus = corpus_of(("remorse", "grief", "joy"), ("curiosity",), ("neutral", "love"))
-    grouped = apply_taxonomy(corpus, "ekman")
+    dataset = dataset_of(("remorse", "grief", "joy"), ("curiosity",), ("neutral", "love"))
+    grouped = apply_taxonomy(dataset, "ekman")
     assert grouped.label_names == tuple(EKMAN)
     assert labels_of(grouped) == [("sadness", "joy"), ("surprise",), ("neutral", "joy")]
 
 
 def test_sentiment_groups_keep_the_class_first_and_merge_what_meets() -> None:
-    corpus = corpus_of(("anger", "relief", "fear"), ("surprise",), ("neutral",))
-    grouped = apply_taxonomy(corpus, "sentiment")
+    dataset = dataset_of(("anger", "relief", "fear"), ("surprise",), ("neutral",))
+    grouped = apply_taxonomy(dataset, "sentiment")
     assert labels_of(grouped) == [("negative", "positive"), ("ambiguous",), ("neutral",)]
 
 
 def test_the_goemotions_taxonomy_leaves_any_data_set_as_it_is() -> None:
-    corpus = corpus_of(("spam",), names=("spam", "ham"))
-    assert apply_taxonomy(corpus, "goemotions") is corpus
+    dataset = dataset_of(("spam",), names=("spam", "ham"))
+    assert apply_taxonomy(dataset, "goemotions") is dataset
 
 
 def test_groups_of_emotions_are_refused_for_other_labels() -> None:
-    corpus = corpus_of(("spam",), names=("joy", "spam"))
+    dataset = dataset_of(("spam",), names=("joy", "spam"))
     with pytest.raises(DataError, match=r"label 'spam'.*data\.taxonomy to 'goemotions'"):
-        apply_taxonomy(corpus, "ekman")
+        apply_taxonomy(dataset, "ekman")

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from distillora.data.corpus import Split
+from distillora.data.dataset import Split
 from distillora.data.tokens import (
     TokenizedSplit,
     load_or_tokenize,

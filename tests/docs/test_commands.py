@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from app.browsing import serve
-from distillora.data.corpus import Corpus
-from distillora.data.sources import read_corpus
+from distillora.data.dataset import Dataset
+from distillora.data.sources import read_dataset
 from distillora.recipe import (
     Contrast,
     Data,
@@ -51,34 +51,34 @@ def commands(page: Path) -> list[str]:
     return [line for block in blocks(page, "console") for line in block.splitlines() if line]
 
 
-def a_few_rows() -> Corpus:
+def a_few_rows() -> Dataset:
     """Return the first three texts of each label from the bundled sample.
 
     They make more than one batch of 64, so that the first epoch ends after the warm-up.
     """
-    corpus = read_corpus(Data(source="sample"))
+    dataset = read_dataset(Data(source="sample"))
     splits = {}
-    for name, split in corpus.splits.items():
+    for name, split in dataset.splits.items():
         classes = split.classes()
         rows = [row for label in range(28) for row in (classes == label).nonzero()[0][:3]]
         splits[name] = split.take([int(row) for row in rows])
-    return corpus.with_splits(splits)
+    return dataset.with_splits(splits)
 
 
-def write_folder(folder: Path, corpus: Corpus) -> None:
+def write_folder(folder: Path, dataset: Dataset) -> None:
     folder.mkdir(parents=True)
-    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in corpus.label_names))
-    for name, split in corpus.splits.items():
+    (folder / "labels.txt").write_text("".join(f"{name}\n" for name in dataset.label_names))
+    for name, split in dataset.splits.items():
         file = folder / f"{'dev' if name == 'validation' else name}.tsv"
         rows = zip(split.texts, split.labels, split.ids, strict=True)
         file.write_text("".join(f"{t}\t{','.join(map(str, k))}\t{i}\n" for t, k, i in rows))
 
 
-def write_comments(file: Path, corpus: Corpus) -> None:
+def write_comments(file: Path, dataset: Dataset) -> None:
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["id", "body"])
-        writer.writerows(enumerate(corpus.splits["test"].texts))
+        writer.writerows(enumerate(dataset.splits["test"].texts))
 
 
 def publish_models(root: Path, work: Path) -> None:
@@ -151,14 +151,14 @@ class Reader:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """A reader with data in path/to/goemotions, and an environment with a Hub."""
     work, root = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("hub")
-    corpus, data = a_few_rows(), load_recipe("goemotions-minilm").data
-    write_folder(work / "path" / "to" / "goemotions", corpus)
-    write_comments(work / "comments.csv", corpus)
+    dataset, data = a_few_rows(), load_recipe("goemotions-minilm").data
+    write_folder(work / "path" / "to" / "goemotions", dataset)
+    write_comments(work / "comments.csv", dataset)
     columns = {
         name: {"text": [*s.texts], "labels": [list(row) for row in s.labels], "id": [*s.ids]}
-        for name, s in corpus.splits.items()
+        for name, s in dataset.splits.items()
     }
-    published = write_hub_dataset(root / "published", columns, [*corpus.label_names])
+    published = write_hub_dataset(root / "published", columns, [*dataset.label_names])
     add_repo(root, "datasets", data.hub_id, published, data.hub_revision)
     publish_models(root, tmp_path_factory.mktemp("models"))
     shutil.copytree(ROOT / "results" / "goemotions-minilm", work / "runs" / "quickstart")

@@ -35,33 +35,35 @@ def plain(single: float, batch: float) -> Callable[[int, object], float]:
 
 
 def test_every_model_has_its_turn_in_every_round() -> None:
-    bench = Bench()
-    trials = {name: bench.model(name, plain(1, 1)) for name in ("six", "three", "floor")}
-    measure_rounds(trials, 4, bench.clock)
-    assert [name for name, _ in groupby(name for name, _ in bench.calls)] == [*trials] * 4
+    context = Bench()
+    trials = {name: context.model(name, plain(1, 1)) for name in ("six", "three", "floor")}
+    measure_rounds(trials, 4, context.clock)
+    assert [name for name, _ in groupby(name for name, _ in context.calls)] == [*trials] * 4
     for name in trials:
-        scored = [inputs for caller, inputs in bench.calls if caller == name]
+        scored = [inputs for caller, inputs in context.calls if caller == name]
         assert scored.count("batch") == 4
         assert scored.count(9) == 4
 
 
 def test_the_figures_are_medians_in_milliseconds_and_texts_a_second() -> None:
-    bench = Bench()
+    context = Bench()
     trials = {
-        "rising": bench.model("rising", lambda _, i: 2.0 if i == "batch" else 0.001 * int(str(i))),
-        "steady": bench.model("steady", plain(0.5, 4.0)),
+        "rising": context.model(
+            "rising", lambda _, i: 2.0 if i == "batch" else 0.001 * int(str(i))
+        ),
+        "steady": context.model("steady", plain(0.5, 4.0)),
     }
-    speeds = measure_rounds(trials, 3, bench.clock)
+    speeds = measure_rounds(trials, 3, context.clock)
     assert speeds["rising"] == pytest.approx((4.5, 32.0))  # of 0 to 9 ms
     assert speeds["steady"] == pytest.approx((500.0, 16.0))
 
 
 def test_a_round_in_which_the_machine_is_slow_changes_no_figure() -> None:
-    def models(bench: Bench, slow: range) -> dict[str, Trial]:
+    def models(context: Bench, slow: range) -> dict[str, Trial]:
         def seconds(call: int, inputs: object) -> float:
             return (30 if call in slow else 1) * (2.0 if inputs == "batch" else 0.01)
 
-        return {name: bench.model(name, seconds) for name in ("six", "three")}
+        return {name: context.model(name, seconds) for name in ("six", "three")}
 
     calm, rough = Bench(), Bench()
     undisturbed = measure_rounds(models(calm, range(0)), 5, calm.clock)
@@ -72,12 +74,12 @@ def test_a_round_in_which_the_machine_is_slow_changes_no_figure() -> None:
 
 
 def test_the_first_calls_of_a_turn_are_not_timed() -> None:
-    bench = Bench()
+    context = Bench()
 
     def cold(call: int, inputs: object) -> float:
-        first = call == 0 or bench.calls[-1][0] != "cold"
+        first = call == 0 or context.calls[-1][0] != "cold"
         return 100.0 if first else 0.001
 
-    trials = {"cold": bench.model("cold", cold), "other": bench.model("other", plain(1, 1))}
-    speed = measure_rounds(trials, 1, bench.clock)["cold"]
+    trials = {"cold": context.model("cold", cold), "other": context.model("other", plain(1, 1))}
+    speed = measure_rounds(trials, 1, context.clock)["cold"]
     assert speed.latency_ms == pytest.approx(1.0)

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics
-from distillora.evaluation.thresholds import tune_one_threshold, tune_thresholds
+from distillora.evaluation.thresholds import compare_thresholds, tune_one_threshold, tune_thresholds
 
 LABELS = [f"label {i}" for i in range(6)]
 
@@ -26,7 +25,7 @@ def climbed(splits):
         (1 / (1 + np.exp(-logits)), truth) for logits, truth in splits
     )
     tuned = tune_thresholds(validation, validation_truth, smoothing=0.4, shrinkage=30)
-    ladder = climb_ladder(validation, validation_truth, test, test_truth, tuned)
+    ladder = compare_thresholds(validation, validation_truth, test, test_truth, tuned)
     return ladder, tuned, validation, validation_truth, test, test_truth
 
 

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from transformers import pipeline
 
 import distillora
-from distillora.data.sources import read_corpus
+from distillora.data.sources import read_dataset
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.results import Results
 from distillora.export import ExportOptions, bundling, convert_arm, export_arm
@@ -105,8 +105,8 @@ def test_an_encoder_of_real_size_agrees_on_200_real_texts(tmp_path: Path) -> Non
     }
     made = run(values, tmp_path / "run") / "arms" / "plain" / "seed-0"
     export_arm(made, tmp_path / "bundle", ExportOptions(), QUIET)
-    corpus = read_corpus(Data(source="sample"))
-    agree_with_transformers(tmp_path / "bundle", [*corpus.splits["train"].texts[:200]])
+    dataset = read_dataset(Data(source="sample"))
+    agree_with_transformers(tmp_path / "bundle", [*dataset.splits["train"].texts[:200]])
 
 
 def test_labels_thresholds_and_temperature_travel_unchanged(arm: Path, bundle: Path) -> None:

@@ -13,21 +13,21 @@ from scipy.special import expit, softmax
 from transformers import AutoModelForSequenceClassification
 
 import distillora
-from distillora import EmotionClassifier, ToxicityRule
+from distillora import TextClassifier, ToxicityRule
 from distillora.errors import BundleError, InputError
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
 from tiny import LABELS, tiny_tokenizer, write_tiny_manifest
 
 TEXTS = ["w5 w6 w7", "w8", "w9 " * 40, "", "w10 w11", "w12 " * 200, "w13 w14 w15 w16"]
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_bundle: Path) -> EmotionClassifier:
+def classifier(tiny_bundle: Path) -> TextClassifier:
     return distillora.load(tiny_bundle, precision="fp32")
 
 
 def relabelled(
-    bundle: Path, folder: Path, task: Task = "multi_label", labels: tuple[str, ...] = LABELS
+    bundle: Path, folder: Path, task: TaskType = "multi_label", labels: tuple[str, ...] = LABELS
 ) -> Path:
     """Copy a bundle and let its manifest say something else of the same logits."""
     copied = Path(shutil.copytree(bundle, folder / "bundle"))
@@ -44,7 +44,7 @@ def torch_logits(bundle: Path, text: str) -> np.ndarray:
 
 
 def test_each_text_gets_what_pytorch_says_to_it_alone(
-    classifier: EmotionClassifier, tiny_bundle: Path
+    classifier: TextClassifier, tiny_bundle: Path
 ) -> None:
     for text, prediction in zip(TEXTS, classifier.predict(TEXTS, batch_size=3), strict=True):
         expected = expit(torch_logits(tiny_bundle, text))
@@ -65,7 +65,7 @@ def test_a_single_label_bundle_gives_one_distribution(tiny_bundle: Path, tmp_pat
 
 @pytest.mark.parametrize("batch_size", [1, 2, 1000])
 def test_order_and_scores_do_not_depend_on_the_batches(
-    classifier: EmotionClassifier, batch_size: int
+    classifier: TextClassifier, batch_size: int
 ) -> None:
     texts = [f"{'w7 ' * (i % 13)}w{5 + i}" for i in range(50)]
     whole = classifier.score(texts).logits
@@ -77,7 +77,7 @@ def test_order_and_scores_do_not_depend_on_the_batches(
 
 
 def test_scores_come_sorted_and_labels_are_those_at_their_thresholds(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
 ) -> None:
     for prediction in classifier.predict([f"w{i} w{i + 3}" for i in range(5, 60)]):
         scores = prediction.scores
@@ -87,7 +87,7 @@ def test_scores_come_sorted_and_labels_are_those_at_their_thresholds(
         assert prediction.labels == tuple(name for name, score in scores.items() if score >= 0.5)
 
 
-def test_top_k_shortens_the_scores_and_nothing_else(classifier: EmotionClassifier) -> None:
+def test_top_k_shortens_the_scores_and_nothing_else(classifier: TextClassifier) -> None:
     whole, short = classifier.predict("w5 w6")[0], classifier.predict("w5 w6", top_k=2)[0]
     assert [*short.scores.items()] == [*whole.scores.items()][:2]
     assert (short.label, short.labels, short.toxicity) == (
@@ -121,7 +121,7 @@ def test_every_text_has_a_defined_result(tiny_bundle: Path, text: str, precision
 
 
 def test_a_text_without_words_gets_what_the_model_says_to_no_words(
-    classifier: EmotionClassifier, tiny_bundle: Path
+    classifier: TextClassifier, tiny_bundle: Path
 ) -> None:
     empty, blank = classifier.predict(["", " \n\t "])
     assert empty == blank
@@ -130,14 +130,14 @@ def test_a_text_without_words_gets_what_the_model_says_to_no_words(
 
 
 def test_a_lone_surrogate_is_read_as_the_replacement_character(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
 ) -> None:
     lone, replaced = classifier.predict(["w5 \ud83d w6", "w5 \ufffd w6"])
     assert lone == replaced
 
 
 def test_truncation_is_said_from_the_first_token_that_is_left_out(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
 ) -> None:
     # of 128 tokens two are special
     fits, cut = classifier.predict(["w5 " * 126, "w5 " * 127])
@@ -145,7 +145,7 @@ def test_truncation_is_said_from_the_first_token_that_is_left_out(
     assert [*fits.scores.values()] == pytest.approx([*cut.scores.values()], abs=1e-6)
 
 
-def test_no_texts_give_no_predictions(classifier: EmotionClassifier) -> None:
+def test_no_texts_give_no_predictions(classifier: TextClassifier) -> None:
     assert classifier.predict([]) == []
 
 
@@ -159,7 +159,7 @@ def test_no_texts_give_no_predictions(classifier: EmotionClassifier) -> None:
     ],
 )
 def test_what_is_no_text_or_number_is_refused(
-    classifier: EmotionClassifier, texts: list[str], options: dict[str, int], message: str
+    classifier: TextClassifier, texts: list[str], options: dict[str, int], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         classifier.predict(texts, **options)

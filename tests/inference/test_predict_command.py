@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 from distillora.inference.explain import explain
-from distillora.inference.toxicity import ToxicityRule
+from distillora.signals.toxicity import ToxicityRule
 
 Cli = Callable[..., Any]
 TEXT = "w5 w6 w7 w8"
 
 
 @pytest.fixture
-def classifier(tiny_bundle: Path) -> EmotionClassifier:
-    return EmotionClassifier.load(tiny_bundle)
+def classifier(tiny_bundle: Path) -> TextClassifier:
+    return TextClassifier.load(tiny_bundle)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 
 
 def test_texts_are_printed_with_label_labels_and_toxicity(
-    predict: Cli, classifier: EmotionClassifier
+    predict: Cli, classifier: TextClassifier
 ) -> None:
     done = predict(TEXT, "w9 " * 200)
     assert done.code == 0, done.err
@@ -60,7 +60,7 @@ def test_texts_are_printed_with_label_labels_and_toxicity(
 
 
 def test_json_says_all_that_the_python_interface_says(
-    predict: Cli, classifier: EmotionClassifier
+    predict: Cli, classifier: TextClassifier
 ) -> None:
     done = predict("--json", "--top-k", 2, TEXT, "ünï\n😀")
     lines = [json.loads(line) for line in done.out.splitlines()]
@@ -73,7 +73,7 @@ def test_json_says_all_that_the_python_interface_says(
             assert line[key] == getattr(prediction, key)
 
 
-def test_explain_shows_the_effect_of_each_word(predict: Cli, classifier: EmotionClassifier) -> None:
+def test_explain_shows_the_effect_of_each_word(predict: Cli, classifier: TextClassifier) -> None:
     told = explain(classifier, TEXT)
     line = json.loads(predict("--json", "--explain", TEXT).out)["explanation"]
     assert line["label"] == told.label
@@ -85,7 +85,7 @@ def test_explain_shows_the_effect_of_each_word(predict: Cli, classifier: Emotion
 
 def test_precision_and_toxicity_can_be_chosen(predict: Cli, tiny_bundle: Path) -> None:
     rule = ToxicityRule(emotions=("sadness", "joy"), threshold=0.01)
-    expected = EmotionClassifier.load(tiny_bundle, precision="fp32", toxicity=rule).predict(TEXT)
+    expected = TextClassifier.load(tiny_bundle, precision="fp32", toxicity=rule).predict(TEXT)
     options = ["--toxic-emotions", "sadness, joy", "--toxic-threshold", "0.01"]
     line = json.loads(predict("--precision", "fp32", *options, "--json", TEXT).out)
     assert line["score"] == expected[0].score
@@ -99,7 +99,7 @@ def test_a_text_cannot_steer_the_terminal(predict: Cli) -> None:
 
 
 def test_lines_of_standard_input_are_texts(
-    predict: Cli, stdin: Callable[[bytes], None], classifier: EmotionClassifier
+    predict: Cli, stdin: Callable[[bytes], None], classifier: TextClassifier
 ) -> None:
     stdin(b"\xef\xbb\xbfw5 w6\r\nw7\nbroken \xff")
     done = predict("--json")

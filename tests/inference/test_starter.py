@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import distillora
-from distillora import EmotionClassifier
-from distillora.data.taxonomy import SENTIMENT
+from distillora import TextClassifier
+from distillora.data.labels import SENTIMENT
 from distillora.evaluation.results import Results
 from distillora.inference.classifier import starter_folder
 
@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def starter() -> EmotionClassifier:
+def starter() -> TextClassifier:
     return distillora.load()
 
 
-def test_it_is_small_and_int8_alone(starter: EmotionClassifier) -> None:
+def test_it_is_small_and_int8_alone(starter: TextClassifier) -> None:
     assert sum(path.stat().st_size for path in starter_folder().iterdir()) <= 20e6
     assert starter.bundle.precisions == ("int8",)
     assert starter.task == "multi_label"
@@ -32,7 +32,7 @@ def test_it_tells_nothing_of_the_machine_that_made_it() -> None:
         assert b"site-packages" not in path.read_bytes(), path.name
 
 
-def test_its_card_and_its_origin_are_those_of_the_recorded_run(starter: EmotionClassifier) -> None:
+def test_its_card_and_its_origin_are_those_of_the_recorded_run(starter: TextClassifier) -> None:
     results = Results.load(ROOT / "results" / "starter" / "results.json")
     origin = starter.bundle.manifest.origin
     arm = next(a for a in results.arms if (a.name, a.seed) == (origin.arm, origin.seed))
@@ -49,7 +49,7 @@ def test_its_card_and_its_origin_are_those_of_the_recorded_run(starter: EmotionC
             assert f"{quality.f1_macro:.4f}" in card
 
 
-def test_readme_and_docs_tell_its_figures(starter: EmotionClassifier) -> None:
+def test_readme_and_docs_tell_its_figures(starter: TextClassifier) -> None:
     shipped = starter.bundle.manifest.quality["int8"]["test"]
     megabytes = sum(path.stat().st_size for path in starter_folder().iterdir()) / 1e6
     for page in ("README.md", "docs/bundles.md"):
@@ -59,7 +59,7 @@ def test_readme_and_docs_tell_its_figures(starter: EmotionClassifier) -> None:
         assert f"{megabytes:.1f} MB" in text
 
 
-def test_it_is_good_enough_to_ship(starter: EmotionClassifier) -> None:
+def test_it_is_good_enough_to_ship(starter: TextClassifier) -> None:
     quality = starter.bundle.manifest.quality
     assert quality["int8"]["test"].f1_macro >= 0.46
     for metric in ("accuracy", "f1_macro"):
@@ -80,16 +80,16 @@ def test_it_is_good_enough_to_ship(starter: EmotionClassifier) -> None:
         ("The meeting is at ten.", "neutral"),
     ],
 )
-def test_plain_cases_are_read_plainly(starter: EmotionClassifier, text: str, label: str) -> None:
+def test_plain_cases_are_read_plainly(starter: TextClassifier, text: str, label: str) -> None:
     assert starter.predict(text)[0].label == label
 
 
-def test_it_can_say_two_emotions(starter: EmotionClassifier) -> None:
+def test_it_can_say_two_emotions(starter: TextClassifier) -> None:
     labels = starter.predict("Thank you, I love it!")[0].labels
     assert {"gratitude", "love"} <= {*labels}
 
 
-def test_sadness_is_not_toxic_and_an_insult_is(starter: EmotionClassifier) -> None:
+def test_sadness_is_not_toxic_and_an_insult_is(starter: TextClassifier) -> None:
     sad, rude = starter.predict(
         ["I miss my grandmother every day.", "You disgusting idiot, shut up!"]
     )

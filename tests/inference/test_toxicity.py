@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from distillora.errors import InputError
-from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
 from distillora.probabilities import softmax
+from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
 
 
 def test_single_label_mass_is_the_sum() -> None:

@@ -60,22 +60,22 @@ def write_hub_data(folder: Path) -> Path:
     """Write the tiny data set as the Hub stores it."""
     from datasets import ClassLabel, Dataset, Features, List, Value
 
-    from distillora.data.sources import load_corpus
+    from distillora.data.sources import load_dataset
     from distillora.recipe import Data
 
-    corpus = load_corpus(Data(source="folder", path=write_tiny_data(folder / "tsv")))
-    names = list(corpus.label_names)
+    dataset = load_dataset(Data(source="folder", path=write_tiny_data(folder / "tsv")))
+    names = list(dataset.label_names)
     features = Features(
         {"text": Value("string"), "labels": List(ClassLabel(names=names)), "id": Value("string")}
     )
     (folder / "hub" / "simplified").mkdir(parents=True)
-    for name, split in corpus.splits.items():
+    for name, split in dataset.splits.items():
         rows = {"text": split.texts, "labels": split.labels, "id": split.ids}
         file = folder / "hub" / "simplified" / f"{name}-00000-of-00001.parquet"
         Dataset.from_dict({k: list(v) for k, v in rows.items()}, features=features).to_parquet(file)
     (folder / "hub" / "README.md").write_text(
         "---\nconfigs:\n- config_name: simplified\n  data_files:\n"
-        + "".join(f"  - split: {s}\n    path: simplified/{s}-*\n" for s in corpus.splits)
+        + "".join(f"  - split: {s}\n    path: simplified/{s}-*\n" for s in dataset.splits)
         + "---\nA tiny data set.\n"
     )
     return folder / "hub"

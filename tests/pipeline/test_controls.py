@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from distillora.artifacts import is_sealed
-from distillora.data.sources import load_corpus
+from distillora.data.sources import load_dataset
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.tfidf import TfidfClassifier
 from distillora.pipeline import compare
@@ -68,10 +68,10 @@ def test_the_floor_is_a_full_entry_of_the_results(
 def test_what_is_judged_is_what_is_on_disk(finished: tuple[Path, dict[str, ArmResult]]) -> None:
     out, arms = finished
     model = TfidfClassifier.load(out / "arms/floor/seed-0/model")
-    corpus = load_corpus(parse_recipe(sample({"floor": FLOOR})).data)
+    dataset = load_dataset(parse_recipe(sample({"floor": FLOOR})).data)
     table = pq.read_table(out / arms["floor"].predictions).to_pydict()
     logits = np.array(table["logits"], np.float32)[np.array(table["split"]) == "test"]
-    texts, truth = corpus.splits["test"].texts, corpus.splits["test"].classes()
+    texts, truth = dataset.splits["test"].texts, dataset.splits["test"].classes()
     assert np.array_equal(logits, model.predict_logits(texts))
     assert arms["floor"].metrics.test.f1_weighted == pytest.approx(
         f1_score(truth, logits.argmax(axis=1), average="weighted")

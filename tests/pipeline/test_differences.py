@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from distillora.data.corpus import Corpus, Split
-from distillora.data.examples import Cells, build_corpus
+from distillora.data.dataset import Dataset, Split
+from distillora.data.examples import RawRow, build_dataset
 from distillora.pipeline.differences import describe_division, describe_rows
 from distillora.recipe import Data
 
@@ -13,19 +13,19 @@ def split_of(*texts: str, labels: str = "") -> Split:
     return Split(texts, own, tuple(map(str, range(len(texts)))))
 
 
-def corpus_of(train: str, validation: str, test: str) -> Corpus:
-    """Make a corpus of texts of one letter."""
+def dataset_of(train: str, validation: str, test: str) -> Dataset:
+    """Make a dataset of texts of one letter."""
     splits = {"train": train, "validation": validation, "test": test}
-    return Corpus({name: split_of(*texts) for name, texts in splits.items()}, ("x",), "letters")
+    return Dataset({name: split_of(*texts) for name, texts in splits.items()}, ("x",), "letters")
 
 
-def table_of(rows: list[int]) -> Corpus:
+def table_of(rows: list[int]) -> Dataset:
     """Read rows of a table without a split column, in two classes."""
     cells = [
-        Cells(f"line {n}", f"row-{n}", f"text number {row}", "ab"[row % 2], None)
+        RawRow(f"line {n}", f"row-{n}", f"text number {row}", "ab"[row % 2], None)
         for n, row in enumerate(rows, 1)
     ]
-    return build_corpus(cells, Data(source="table"), "a table", label_column="label")
+    return build_dataset(cells, Data(source="table"), "a table", label_column="label")
 
 
 def test_rows_of_one_split_are_compared_in_the_order_of_what_matters() -> None:
@@ -43,29 +43,29 @@ def test_rows_of_one_split_are_compared_in_the_order_of_what_matters() -> None:
 
 
 def test_texts_that_change_sides_are_a_new_division() -> None:
-    before = corpus_of("abcdef", "gh", "ij")
-    assert describe_division(before, corpus_of("abcdeg", "fh", "ij")) == (
+    before = dataset_of("abcdef", "gh", "ij")
+    assert describe_division(before, dataset_of("abcdeg", "fh", "ij")) == (
         "the rows were divided anew: 2 of the same 10 texts are in another split"
     )
-    assert describe_division(before, corpus_of("abcdefk", "g", "hij")) == (
+    assert describe_division(before, dataset_of("abcdefk", "g", "hij")) == (
         "the rows were divided anew: 1 of 10 texts is in another split (0 removed, 1 added)"
     )
 
 
 def test_edited_added_and_removed_texts_are_no_new_division() -> None:
-    before = corpus_of("abcdef", "gh", "ij")
+    before = dataset_of("abcdef", "gh", "ij")
     for now in (
-        corpus_of("abcdeX", "gh", "ij"),
-        corpus_of("abcde", "gh", "ij"),
-        corpus_of("fedcba", "gh", "ij"),
-        corpus_of("UVWXYZg", "ST", "ij"),  # other data, in which one text is at another place
+        dataset_of("abcdeX", "gh", "ij"),
+        dataset_of("abcde", "gh", "ij"),
+        dataset_of("fedcba", "gh", "ij"),
+        dataset_of("UVWXYZg", "ST", "ij"),  # other data, in which one text is at another place
     ):
         assert describe_division(before, now) is None
 
 
 def test_of_equal_texts_as_many_as_possible_stayed() -> None:
-    before = corpus_of("aaab", "ac", "d")
-    assert describe_division(before, corpus_of("aab", "aac", "d")) == (
+    before = dataset_of("aaab", "ac", "d")
+    assert describe_division(before, dataset_of("aab", "aac", "d")) == (
         "the rows were divided anew: 1 of the same 7 texts is in another split"
     )
 
@@ -77,8 +77,8 @@ def test_one_row_more_in_a_table_moves_what_the_message_says() -> None:
     for added in range(100, 130):
         now = table_of([*rows, added])
         sides = [
-            {text: name for name, split in corpus.splits.items() for text in split.texts}
-            for corpus in (before, now)
+            {text: name for name, split in dataset.splits.items() for text in split.texts}
+            for dataset in (before, now)
         ]
         moved = sum(sides[0][text] != sides[1][text] for text in sides[0])
         said = describe_division(before, now)

@@ -214,7 +214,7 @@ def interrupt(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.make.save_arm", stop)
+        patch.setattr("distillora.pipeline.train.save_arm", stop)
         again(values, run, retrain=retrain)
 
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from distillora.data.sources import load_corpus
+from distillora.data.sources import load_dataset
 from distillora.errors import AdapterError, IntegrityError
 from distillora.evaluation.results import ArmResult
 from distillora.models.adapters import load_adapter
 from distillora.models.backbones import load_classifier, weights_sha256
-from distillora.pipeline import compare, make
+from distillora.pipeline import compare, train
 from distillora.pipeline.plan import plan_arms
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
@@ -60,7 +60,7 @@ def test_the_plan_says_on_one_line_what_adapters_do(
     tiny_recipe: dict[str, Any], tuning: dict[str, Any], line: str
 ) -> None:
     recipe = parse_recipe(only(tiny_recipe, "lora", **tuning))
-    plan = plan_arms(recipe, load_corpus(recipe.data))["lora"]
+    plan = plan_arms(recipe, load_dataset(recipe.data))["lora"]
     assert plan.describe_tuning().endswith(line)
     assert "\n" not in plan.describe_tuning()
 
@@ -119,17 +119,17 @@ def test_adapters_that_cannot_move_end_the_run_before_anything_is_judged(
 def test_a_base_that_changes_while_its_adapter_is_trained_is_noticed(
     tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = make.build_base
+    build = train.build_base
     calls: list[str] = []
 
-    def changing(bench: Any, plan: Any, layers: Any) -> Any:
-        model = build(bench, plan, layers)
+    def changing(context: Any, plan: Any, layers: Any) -> Any:
+        model = build(context, plan, layers)
         model.bert.encoder.layer[0].output.dense.weight.data[0, 0] += 0.1
         calls.append(plan.name)
         return model
 
     # what the adapter is put on after training; the base that it was trained on is built elsewhere
-    monkeypatch.setattr(make, "build_base", changing)
+    monkeypatch.setattr(train, "build_base", changing)
     with pytest.raises(IntegrityError, match=r"was trained on .* not on"):
         compare(parse_recipe(only(tiny_recipe, "lora")), tmp_path, QUIET)
     assert calls == ["lora"]

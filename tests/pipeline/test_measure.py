@@ -17,7 +17,7 @@ from distillora.artifacts import lock_folder
 from distillora.evaluation.results import Results
 from distillora.models.tfidf import TfidfConfig
 from distillora.pipeline import compare
-from distillora.pipeline.bench import open_bench
+from distillora.pipeline.context import open_context
 from distillora.pipeline.measure import describe_shape, fill_in, measure_arms
 from distillora.pipeline.plan import ArmPlan
 from distillora.progress import Reporter
@@ -213,11 +213,11 @@ def test_an_ensemble_has_no_shape_and_no_figures(run: Path) -> None:
     both = teacher.model_copy(
         update={"name": "both", "members": ("teacher, seed 0", "lora, seed 0"), "cost": bare}
     )
-    bench = open_bench(load_recipe(str(run / "recipe.yaml")), run, QUIET)
+    context = open_context(load_recipe(str(run / "recipe.yaml")), run, QUIET)
     arms = (*results.arms, both)
-    measured = measure_arms(bench, arms, results.environment)
+    measured = measure_arms(context, arms, results.environment)
     assert measured.measurement == results.measurement
-    assert fill_in(bench, arms, measured) == arms
+    assert fill_in(context, arms, measured) == arms
 
 
 @pytest.mark.slow

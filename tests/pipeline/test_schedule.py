@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from distillora.pipeline.ensembles import plan_ensembles
-from distillora.pipeline.schedule import Task, plan_tasks
+from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
 from distillora.recipe import parse_recipe
 
 

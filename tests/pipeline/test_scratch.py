@@ -12,10 +12,9 @@ from safetensors.torch import load_file
 
 from distillora.artifacts import RunLayout
 from distillora.pipeline import show_plan
-from distillora.pipeline.bench import set_up_bench
 from distillora.pipeline.build import build_model, pick_layers
+from distillora.pipeline.context import prepare_context, read_data
 from distillora.pipeline.plan import plan_arms
-from distillora.pipeline.prepare import read_data
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.runtime import set_seed
@@ -27,11 +26,13 @@ def sample(arms: dict[str, Any]) -> dict[str, Any]:
 
 def build(values: dict[str, Any], name: str, seed: int, tmp_path: Path) -> Any:
     recipe = parse_recipe(values)
-    _, corpus = read_data(recipe)
-    bench = set_up_bench(recipe, RunLayout(tmp_path), corpus, {}, Reporter(quiet=True), 1).at(seed)
+    _, dataset = read_data(recipe)
+    context = prepare_context(recipe, RunLayout(tmp_path), dataset, {}, Reporter(quiet=True), 1).at(
+        seed
+    )
     set_seed(seed)
-    layers, _ = pick_layers(bench, bench.plans[name])
-    return build_model(bench, bench.plans[name], layers)
+    layers, _ = pick_layers(context, context.plans[name])
+    return build_model(context, context.plans[name], layers)
 
 
 def scratch_of(backbone: Path, **init: Any) -> dict[str, Any]:

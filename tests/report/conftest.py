@@ -14,9 +14,8 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
-from distillora.data.taxonomy import EKMAN
+from distillora.data.labels import EKMAN
 from distillora.evaluation.comparison import compare_runs
-from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics, sigmoid, single_label_metrics
 from distillora.evaluation.results import (
     ArmResult,
@@ -29,7 +28,7 @@ from distillora.evaluation.results import (
     Parameters,
     Results,
 )
-from distillora.evaluation.thresholds import tune_thresholds
+from distillora.evaluation.thresholds import compare_thresholds, tune_thresholds
 from distillora.recipe import Contrast
 
 GOEMOTIONS = tuple(sorted({label for group in EKMAN.values() for label in group}))
@@ -135,7 +134,7 @@ def _arm(
         hot = {split: _multi_hot(truth[split], len(labels)) for split in SPLITS}
         scores = {split: sigmoid(logits[split]) for split in SPLITS}
         thresholds = tune_thresholds(scores["validation"], hot["validation"], shrinkage=10)
-        ladder = climb_ladder(
+        ladder = compare_thresholds(
             scores["validation"], hot["validation"], scores["test"], hot["test"], thresholds
         )
     measured = {

@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 
 from distillora.report import write_report
+from distillora.report.contrasts import share_table, shared_teachers
 from distillora.report.evidence import (
     difference_matrix,
     evidence_blocks,
@@ -14,7 +15,6 @@ from distillora.report.evidence import (
     interval_table,
     pairs_table,
 )
-from distillora.report.shares import share_table, shared_teachers
 
 
 def explained(results) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distillora.evaluation.results import LayerSearchRecord, TriedLayers
-from distillora.report.searches import search_table
+from distillora.report.tables import search_table
 
 
 def test_a_search_is_told_with_what_it_kept_and_what_it_cost(default_run):

@@ -17,11 +17,10 @@ from distillora.evaluation.results import (
     TriedLayers,
 )
 from distillora.report import build_report, summary_table
-from distillora.report.blocks import Table
+from distillora.report.formats import Table
 from distillora.report.published import PUBLISHED
-from distillora.report.searches import search_table
 from distillora.report.summary import summarise
-from distillora.report.tables import cost_table, published_table, quality_tables
+from distillora.report.tables import cost_table, published_table, quality_tables, search_table
 from distillora.report.timing import describe_measurement
 from distillora.report.tradeoff import tradeoff_figure
 from distillora.report.verdict import judge

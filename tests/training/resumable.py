@@ -18,7 +18,7 @@ from distillora.recipe import LoraTuning, Training
 from distillora.runtime import set_seed, start_processes
 from distillora.training.batches import Examples, JoinedExamples
 from distillora.training.label_losses import unlabelled_targets
-from distillora.training.objectives import Objective
+from distillora.training.objectives import TrainingLoss
 from distillora.training.teacher_cache import TeacherOutputs
 from distillora.training.trainer import train
 from tiny import learnable_classes, tiny_model, tiny_tokens
@@ -69,12 +69,12 @@ def train_tiny(folder: Path, tuning: str) -> None:
     write_atomic(folder / "outcome.json", json.dumps(_outcome(model, trained)))
 
 
-def _labelled() -> tuple[Examples, Objective]:
+def _labelled() -> tuple[Examples, TrainingLoss]:
     tokens = tiny_tokens(rows=ROWS, seed=0)
-    return Examples(tokens, learnable_classes(tokens)), Objective()
+    return Examples(tokens, learnable_classes(tokens)), TrainingLoss()
 
 
-def _with_extra_text() -> tuple[JoinedExamples, Objective]:
+def _with_extra_text() -> tuple[JoinedExamples, TrainingLoss]:
     """Return examples of which some have a teacher's outputs and no label."""
     rows = [tiny_tokens(rows=275, seed=0), tiny_tokens(rows=ROWS - 275, seed=2)]
     labels = learnable_classes(rows[0])
@@ -84,7 +84,7 @@ def _with_extra_text() -> tuple[JoinedExamples, Objective]:
         TeacherOutputs(draw.normal(size=(len(t), 5)).astype(np.float32), None, 0) for t in rows
     ]
     parts = [Examples(*part) for part in zip(rows, targets, teachers, strict=True)]
-    return JoinedExamples(parts), Objective(labels=0.5, distillation=0.5)
+    return JoinedExamples(parts), TrainingLoss(labels=0.5, distillation=0.5)
 
 
 def _outcome(model: Any, trained: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from distillora.training.label_losses import (
     label_weights,
     unlabelled_targets,
 )
-from distillora.training.objectives import Objective, label_loss, softened_kl
+from distillora.training.objectives import TrainingLoss, label_loss, softened_kl
 
 ROWS, LABELS = 6, 5
 CLASSES = torch.tensor([0, 4, 2, 2, 1, 3])
@@ -250,6 +250,6 @@ def test_in_an_objective_the_teacher_teaches_every_row_and_labels_only_their_own
     teacher = logits.detach().roll(1, dims=0)
     masked = CLASSES.clone()
     masked[3:] = UNLABELLED
-    loss = Objective(labels=0.5, distillation=2.0)(logits.float(), masked, teacher.float())
+    loss = TrainingLoss(labels=0.5, distillation=2.0)(logits.float(), masked, teacher.float())
     expected = 0.5 * label_loss(logits[:3], CLASSES[:3]) + 2.0 * softened_kl(logits, teacher, 2.0)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)

@@ -12,7 +12,7 @@ from scipy.special import expit, log_softmax, softmax
 from scipy.stats import entropy
 
 from distillora.training.objectives import (
-    Objective,
+    TrainingLoss,
     hidden_cosine,
     label_bias,
     label_loss,
@@ -169,7 +169,7 @@ def test_an_objective_is_the_weighted_sum_of_its_terms(
 ) -> None:
     ours, theirs = normal(ROWS, 4, WIDTH, seed=4), normal(ROWS, 4, WIDTH, seed=5)
     mask = torch.ones(ROWS, 4)
-    objective = Objective(
+    objective = TrainingLoss(
         labels=0.5, distillation=2.0, logits_mse=0.1, hidden_cosine=3.0, temperature=4.0
     )
     divergence = softened_kl if targets.dim() == 1 else sigmoid_kl
@@ -192,17 +192,17 @@ def test_a_term_alone_is_its_weight_times_the_term(
         "distillation": softened_kl(student, teacher, 2.0),
         "logits_mse": logits_mse(student, teacher),
     }[term]
-    objective = Objective(**{"labels": 0.0, term: 0.3})
+    objective = TrainingLoss(**{"labels": 0.0, term: 0.3})
     assert objective(student, CLASSES, teacher).item() == pytest.approx(0.3 * expected.item())
 
 
 def test_a_term_of_weight_zero_is_not_computed(student: torch.Tensor) -> None:
     broken = torch.full_like(student, torch.nan)
-    assert torch.isfinite(Objective()(student, CLASSES, broken, broken, broken, broken))
+    assert torch.isfinite(TrainingLoss()(student, CLASSES, broken, broken, broken, broken))
 
 
 def test_without_distillation_no_teacher_is_needed(student: torch.Tensor) -> None:
-    objective = Objective()
+    objective = TrainingLoss()
     assert not objective.uses_teacher
     assert objective(student, CLASSES).item() == pytest.approx(
         label_loss(student, CLASSES).item(), rel=1e-6
@@ -210,7 +210,7 @@ def test_without_distillation_no_teacher_is_needed(student: torch.Tensor) -> Non
 
 
 def test_bfloat16_logits_give_a_loss_in_float32(teacher: torch.Tensor) -> None:
-    loss = Objective(distillation=1.0)(teacher.bfloat16(), CLASSES, teacher.float())
+    loss = TrainingLoss(distillation=1.0)(teacher.bfloat16(), CLASSES, teacher.float())
     assert loss.dtype == torch.float32
 
 

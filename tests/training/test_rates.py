@@ -16,7 +16,7 @@ from distillora.models.adapters import add_adapter
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.training.batches import Examples
-from distillora.training.objectives import Objective
+from distillora.training.objectives import TrainingLoss
 from distillora.training.rates import factors_b, set_rate
 from distillora.training.trainer import train
 from tiny import learnable_classes, tiny_batch, tiny_model, tiny_tokens
@@ -99,7 +99,7 @@ def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
         model,
         data,
         data,
-        objective=Objective(),
+        objective=TrainingLoss(),
         settings=Training(epochs=1, batch_size=8, learning_rate=RATE, warmup=0.2),
         metric="f1_weighted",
         epoch_metrics=partial(epoch_metrics, task="single_label"),

@@ -11,14 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
-from distillora.data.sources import load_corpus
+from distillora.data.sources import load_dataset
 from distillora.errors import IntegrityError, ModelError
 from distillora.models.tfidf import TfidfClassifier, tfidf_config
 from distillora.probabilities import sigmoid, softmax
 from distillora.recipe import Data
 from distillora.training.tfidf import FittedTfidf, fit_tfidf
 
-CORPUS = load_corpus(Data(source="sample"))
+CORPUS = load_dataset(Data(source="sample"))
 TRAIN, TEST = CORPUS.splits["train"], CORPUS.splits["test"]
 TEXTS = TRAIN.texts
 CLASSES, MULTI_HOT = TRAIN.classes(), TRAIN.multi_hot(len(CORPUS.label_names))

@@ -21,7 +21,7 @@ from distillora.models.layers import keep_layers
 from distillora.progress import Reporter
 from distillora.recipe import LoraTuning, Training
 from distillora.training.batches import Collator, Examples
-from distillora.training.objectives import Objective, hidden_cosine, softened_kl
+from distillora.training.objectives import TrainingLoss, hidden_cosine, softened_kl
 from distillora.training.teacher_cache import TeacherKey, compute_outputs, load_outputs
 from distillora.training.trainer import Trained, train
 from tiny import LABELS, learnable_classes, tiny_model, tiny_tokens
@@ -46,7 +46,7 @@ def fit(
     folder: Path,
     data: tuple[Examples, Examples] | None = None,
     *,
-    objective: Objective | None = None,
+    objective: TrainingLoss | None = None,
     metric: str = "f1_weighted",
     measure: Callable[[Any, Any], dict[str, float]] | None = None,
     seed: int = 0,
@@ -58,7 +58,7 @@ def fit(
         model,
         train_rows,
         validation,
-        objective=objective or Objective(),
+        objective=objective or TrainingLoss(),
         settings=Training(**{"epochs": 3, "batch_size": 8, "learning_rate": 5e-3, **settings}),
         metric=metric,
         epoch_metrics=measure or partial(epoch_metrics, task="single_label"),
@@ -222,7 +222,7 @@ def test_a_student_comes_to_say_what_its_teacher_says(tmp_path: Path) -> None:
         return float(softened_kl(logits, theirs, 2.0))
 
     start = divergence()
-    objective = Objective(labels=0.0, distillation=1.0, temperature=2.0)
+    objective = TrainingLoss(labels=0.0, distillation=1.0, temperature=2.0)
     later_is_better = itertools.count()  # the teacher knows nothing of the labels of validation
     fit(
         student,
@@ -253,7 +253,7 @@ def test_a_students_hidden_states_turn_towards_its_teachers(tmp_path: Path) -> N
         return float(hidden_cosine(ours, batch["teacher_hidden"].float(), mask))
 
     start = distance()
-    objective = Objective(labels=0.1, hidden_cosine=1.0)
+    objective = TrainingLoss(labels=0.1, hidden_cosine=1.0)
     fit(student, tmp_path, data, objective=objective, metric="loss", learning_rate=1e-2)
     assert distance() < start / 2
 
@@ -266,7 +266,7 @@ def test_the_loss_of_the_first_step_is_the_objective_of_the_first_batch(tmp_path
     for module in student.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    objective = Objective(labels=0.5, distillation=0.3, logits_mse=0.2, hidden_cosine=0.7)
+    objective = TrainingLoss(labels=0.5, distillation=0.3, logits_mse=0.2, hidden_cosine=0.7)
     batch = Collator(0)([data[0][i] for i in range(200)])
     plain = copy.deepcopy(student)
     with torch.inference_mode():

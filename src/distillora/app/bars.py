@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from distillora.app.feelings import FEELINGS, OTHER, feeling_of, feelings_among
-from distillora.inference.classifier import EmotionClassifier, Prediction
+from distillora.app.sentiment import OTHER, SENTIMENTS, feelings_among, sentiment_of
+from distillora.inference.classifier import Prediction, TextClassifier
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Bar:
     strong: bool = False
 
 
-def probability_bars(prediction: Prediction, classifier: EmotionClassifier) -> list[Bar]:
+def probability_bars(prediction: Prediction, classifier: TextClassifier) -> list[Bar]:
     """Return a bar for each label, the most probable first, with its threshold as the tick."""
     thresholds = thresholds_of(classifier)
     return [
@@ -41,7 +41,7 @@ def probability_bars(prediction: Prediction, classifier: EmotionClassifier) -> l
     ]
 
 
-def thresholds_of(classifier: EmotionClassifier) -> dict[str, float]:
+def thresholds_of(classifier: TextClassifier) -> dict[str, float]:
     """Return label -> threshold; empty for a single-label model, which has none."""
     if classifier.thresholds is None:
         return {}
@@ -57,10 +57,10 @@ def draw_bars(bars: Sequence[Bar], caption: str, *, grouped: bool = False, tick:
         grouped: under a heading for each feeling, instead of all in one list.
         tick: what the tick mark means; empty if there are none.
     """
-    order = [f.name for f in (*FEELINGS, OTHER)]
+    order = [f.name for f in (*SENTIMENTS, OTHER)]
     if grouped:
-        ranked = sorted(bars, key=lambda bar: order.index(feeling_of(bar.label).name))
-        groups = groupby(ranked, key=lambda bar: feeling_of(bar.label).name)
+        ranked = sorted(bars, key=lambda bar: order.index(sentiment_of(bar.label).name))
+        groups = groupby(ranked, key=lambda bar: sentiment_of(bar.label).name)
         body = "".join(
             f'<p class="dl-group" id="dl-{name}">{name}</p>{_list(list(group), name)}'
             for name, group in groups
@@ -75,7 +75,7 @@ def draw_bars(bars: Sequence[Bar], caption: str, *, grouped: bool = False, tick:
 
 
 def _probability_bar(label: str, score: float, threshold: float | None, reached: bool) -> Bar:
-    told = f"{label} ({feeling_of(label).name}): {score:.3f}"
+    told = f"{label} ({sentiment_of(label).name}): {score:.3f}"
     if threshold is not None:
         told += f", {'reaches' if reached else 'below'} its threshold of {threshold:.2f}"
     return Bar(label, score, threshold, f"{score:.3f}", told, reached)
@@ -87,7 +87,7 @@ def _list(bars: Sequence[Bar], name: str) -> str:
 
 
 def _row(bar: Bar) -> str:
-    feeling, told = feeling_of(bar.label), escape(bar.told, quote=True)
+    feeling, told = sentiment_of(bar.label), escape(bar.told, quote=True)
     tick = "" if bar.tick is None else f'<i class="dl-tick" style="left:{bar.tick:.2%}"></i>'
     strong = " dl-strong" if bar.strong else ""
     return (

@@ -1,4 +1,9 @@
-"""Altair charts; their colours follow the reader's theme (see ``palette``)."""
+"""The colours of charts, light and dark; those of the report's page (``report.theme``).
+
+A chart is drawn once, in the light colours. A style sheet gives each of them its dark counterpart,
+so a chart follows the reader's theme the moment it changes, as the rest of the page does.
+The colours stand here again because the report needs packages that the app does without.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +13,59 @@ from typing import Any
 
 import altair as alt
 
-from distillora.app.feelings import mark
-from distillora.app.palette import FONT, colour, model_colours, model_shapes
+from distillora.app.sentiment import mark
+
+FONT = '"Source Sans", sans-serif'
+
+# name -> (light, dark); every light colour occurs once, since it is how a chart's colours are found
+COLOURS = {
+    "ink": ("#1c2431", "#e6eaf1"),
+    "muted": ("#566072", "#a3aebf"),
+    "line": ("#e1e5eb", "#2b323d"),
+    "accent": ("#2b5fd9", "#7fa8ff"),
+    "on-accent": ("#fdfeff", "#0c1220"),
+    "model-1": ("#2660d3", "#82abff"),
+    "model-2": ("#c2570c", "#ffa35c"),
+    "model-3": ("#0b7f63", "#4bd3a8"),
+    "model-4": ("#8445bd", "#cb9cf7"),
+    "model-5": ("#c12f4a", "#ff8c9b"),
+    "model-6": ("#0a7d9c", "#5fcbe6"),
+}
+_MODELS = [light for name, (light, _) in COLOURS.items() if name.startswith("model-")]
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+
+
+def colour(name: str) -> str:
+    """Return a colour as it is drawn."""
+    return COLOURS[name][0]
+
+
+def model_colours(count: int) -> list[str]:
+    """Return a colour for each of some models."""
+    return [_MODELS[i % len(_MODELS)] for i in range(count)]
+
+
+def model_shapes(count: int) -> list[str]:
+    """Return a shape for each of some models."""
+    return [_SHAPES[i % len(_SHAPES)] for i in range(count)]
+
+
+def chart_css() -> str:
+    """Return the style sheet that gives the colours of charts their dark counterparts."""
+    rules = [
+        f'.stVegaLiteChart [{paint}="{light}"] {{ {paint}: light-dark({light}, {dark}); }}'
+        for light, dark in COLOURS.values()
+        for paint in ("fill", "stroke")
+    ]
+    return f"<style>{' '.join(rules)}</style>"
+
 
 # axis titles, axis labels and legend: a chart's height holds them too
 _AROUND = 120
 
 
 @dataclass(frozen=True)
-class Cell:
+class Confusion:
     """A field of the heat map: how many texts of a true label were given a label."""
 
     true: str
@@ -24,7 +73,7 @@ class Cell:
     texts: int
 
 
-def confusion_chart(cells: Sequence[Cell], order: Sequence[str]) -> alt.LayerChart:
+def confusion_chart(cells: Sequence[Confusion], order: Sequence[str]) -> alt.LayerChart:
     """Draw a heat map: true labels down, predicted labels across; each field has its number."""
     most = max(cell.texts for cell in cells)
     rows = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from distillora.app import palette, sidebar, words
+from distillora.app import charts, sidebar, words
 from distillora.app.models import find_choices, open_classifier
 from distillora.app.settings import Options
 from distillora.app.state import View
@@ -33,7 +33,7 @@ def show(options: Options) -> None:
         menu_items={"about": f"**distillora** {words.ABOUT}"},
     )
     st.html(Path(__file__).with_name("style.css"))
-    st.html(palette.chart_css())
+    st.html(charts.chart_css())
     st.title("distillora", anchor=False)
     try:
         view = _choose(options)

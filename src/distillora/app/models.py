@@ -14,7 +14,7 @@ from distillora.artifacts import ArmLayout, RunLayout
 from distillora.errors import BundleError, InputError
 from distillora.evaluation.results import Results
 from distillora.inference.bundle import ONNX_FILES, Bundle, Precision
-from distillora.inference.classifier import EmotionClassifier, starter_folder
+from distillora.inference.classifier import TextClassifier, starter_folder
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def arms_without_weights(run: Path) -> list[str]:
 
 
 @st.cache_resource(show_spinner="Opening the model …", max_entries=12)
-def open_classifier(choice: Choice) -> EmotionClassifier:
+def open_classifier(choice: Choice) -> TextClassifier:
     """Open a model once for all visitors.
 
     Raises:
@@ -66,10 +66,10 @@ def open_classifier(choice: Choice) -> EmotionClassifier:
         IntegrityError: a file of the bundle is damaged.
     """
     folder = _convert(choice.folder) if choice.is_arm else choice.folder
-    return EmotionClassifier(Bundle.open(folder), precision=choice.precision)
+    return TextClassifier(Bundle.open(folder), precision=choice.precision)
 
 
-def model_bytes(classifier: EmotionClassifier) -> int:
+def model_bytes(classifier: TextClassifier) -> int:
     """Return the size of the one model file that the classifier runs."""
     return classifier.bundle.manifest.files[ONNX_FILES[classifier.precision]].bytes
 

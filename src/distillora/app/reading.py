@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
 from distillora.app.bars import thresholds_of
-from distillora.inference.classifier import EmotionClassifier, Prediction
-from distillora.inference.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
-from distillora.probabilities import Task
+from distillora.inference.classifier import Prediction, TextClassifier
+from distillora.inference.explain import Explanation, WordEffect
+from distillora.probabilities import TaskType
+from distillora.signals.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
 
 CLOSE = 0.1
 """Two probabilities that differ by less are close."""
@@ -32,7 +34,9 @@ class ToxicityReading:
     parts: dict[str, float]
 
 
-def read_toxicity(prediction: Prediction, rule: ToxicityRule | None, task: Task) -> ToxicityReading:
+def read_toxicity(
+    prediction: Prediction, rule: ToxicityRule | None, task: TaskType
+) -> ToxicityReading:
     """Read the toxicity of a text from its emotions, by both rules."""
     known = set(ORIGINAL_EMOTIONS) & set(prediction.scores)
     by_label = prediction.label in ORIGINAL_EMOTIONS if known else None
@@ -45,7 +49,7 @@ def read_toxicity(prediction: Prediction, rule: ToxicityRule | None, task: Task)
     return ToxicityReading(by_label, mass, mass >= rule.threshold, parts)
 
 
-def tell_doubt(prediction: Prediction, classifier: EmotionClassifier) -> str | None:
+def tell_doubt(prediction: Prediction, classifier: TextClassifier) -> str | None:
     """Say why the model is unsure; None if it is not."""
     first, second = list(prediction.scores.items())[:2]
     thresholds = thresholds_of(classifier)
@@ -73,3 +77,50 @@ def tell_labels(prediction: Prediction, most: int = 3) -> str:
     told = ", ".join(f"{label} {prediction.scores[label]:.2f}" for label in named)
     more = len(prediction.labels) - most
     return told + (f" and {more} more" if more > 0 else "")
+
+
+_LEVELS = 3
+# effects below this are nothing to speak of: a logit moves by so much for no reason
+_LEAST = 0.05
+
+
+def highlight(explanation: Explanation) -> str:
+    """Return the text as HTML with its words marked."""
+    parts, end = [], 0
+    most = max((abs(word.effect) for word in explanation.words), default=0.0)
+    for word in explanation.words:
+        parts.append(escape(explanation.text[end : word.start]))
+        parts.append(_mark(word, most))
+        end = word.end
+    parts.append(escape(explanation.text[end:]))
+    return f'<p class="dl-text">{"".join(parts)}</p>'
+
+
+def tell_effects(explanation: Explanation, most: int = 4) -> str:
+    """Say which words did most, as Markdown-free text in one or two sentences."""
+    pushed = sorted((w for w in explanation.words if w.effect > _LEAST), key=lambda w: -w.effect)
+    held = sorted((w for w in explanation.words if w.effect < -_LEAST), key=lambda w: w.effect)
+    label, said = explanation.label, []
+    if pushed:
+        said.append(f"For {label}: {_list(pushed[:most])}.")
+    if held:
+        said.append(f"Against {label}: {_list(held[:most])}.")
+    return " ".join(said) or f"No single word moves {label} much."
+
+
+def _list(words: list[WordEffect]) -> str:
+    return ", ".join(f"“{word.word}” {_signed(word.effect)}" for word in words)
+
+
+def _mark(word: WordEffect, most: float) -> str:
+    text = escape(word.word)
+    if abs(word.effect) <= _LEAST:
+        return text
+    level = min(_LEVELS, 1 + int(_LEVELS * abs(word.effect) / most)) if most else 1
+    side, way = ("for", "pushes it") if word.effect > 0 else ("against", "holds it back")
+    title = f"{_signed(word.effect)}: {way}"
+    return f'<span class="dl-{side} dl-level-{level}" title="{escape(title)}">{text}</span>'
+
+
+def _signed(effect: float) -> str:
+    return f"{effect:+.2f}".replace("-", "−")

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from distillora.app.models import Choice, open_classifier
-from distillora.data.corpus import Corpus
-from distillora.data.sources import read_corpus
+from distillora.data.dataset import Dataset
+from distillora.data.sources import read_dataset
 from distillora.inference.classifier import Prediction
 from distillora.recipe import Data
 
@@ -30,7 +30,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Example:
+class SampledText:
     """A text, the labels that people gave it, and what the model says."""
 
     text: str
@@ -44,48 +44,50 @@ class Example:
 
 
 @st.cache_resource(show_spinner="Reading the data …", max_entries=2)
-def open_corpus(folder: Path | None) -> Corpus:
+def open_dataset(folder: Path | None) -> Dataset:
     """Read the data once for all visitors.
 
     Raises:
         DataError: a file, a row or a label that cannot be read.
     """
     if folder is None:
-        return read_corpus(Data(source="sample"))
-    return read_corpus(Data(source="folder", path=folder))
+        return read_dataset(Data(source="sample"))
+    return read_dataset(Data(source="folder", path=folder))
 
 
-def splits_to_draw_from(corpus: Corpus) -> tuple[str, ...]:
+def splits_to_draw_from(dataset: Dataset) -> tuple[str, ...]:
     """Return ``test``, and ``validation`` too where test alone is small; never ``train``."""
-    return ("test",) if len(corpus.splits["test"]) >= ENOUGH else ("test", "validation")
+    return ("test",) if len(dataset.splits["test"]) >= ENOUGH else ("test", "validation")
 
 
 def draw_texts(drawing: Drawing) -> list[tuple[str, tuple[str, ...]]]:
     """Return random texts with the names of their labels; fewer if the data has fewer."""
-    corpus = open_corpus(drawing.folder)
+    dataset = open_dataset(drawing.folder)
     pool = [
-        (text, tuple(corpus.label_names[i] for i in labels))
-        for name in splits_to_draw_from(corpus)
-        for text, labels in zip(corpus.splits[name].texts, corpus.splits[name].labels, strict=True)
+        (text, tuple(dataset.label_names[i] for i in labels))
+        for name in splits_to_draw_from(dataset)
+        for text, labels in zip(
+            dataset.splits[name].texts, dataset.splits[name].labels, strict=True
+        )
     ]
     return random.Random(drawing.number).sample(pool, min(drawing.size, len(pool)))
 
 
 @st.cache_data(show_spinner="Reading the texts …", max_entries=24)
-def score_drawing(choice: Choice, drawing: Drawing) -> list[Example]:
+def score_drawing(choice: Choice, drawing: Drawing) -> list[SampledText]:
     """Let a model read a drawing."""
     drawn = draw_texts(drawing)
     predictions = open_classifier(choice).predict([text for text, _ in drawn])
     return [
-        Example(text, truth, prediction)
+        SampledText(text, truth, prediction)
         for (text, truth), prediction in zip(drawn, predictions, strict=True)
     ]
 
 
 def describe_source(folder: Path | None) -> str:
     """Say where examples come from, in a sentence."""
-    corpus = open_corpus(folder)
-    splits = " and ".join(splits_to_draw_from(corpus))
+    dataset = open_dataset(folder)
+    splits = " and ".join(splits_to_draw_from(dataset))
     if folder is None:
         return (
             f"Texts of the sample that comes with distillora ({splits}): short texts written in "

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from distillora.errors import DataError
 from distillora.inference.bulk import Format, Summary, score_file
-from distillora.inference.classifier import BATCH_SIZE, EmotionClassifier, Prediction
-from distillora.inference.toxicity import ToxicityRule
+from distillora.inference.classifier import BATCH_SIZE, Prediction, TextClassifier
+from distillora.signals.toxicity import ToxicityRule
 
 FORMATS: dict[str, Format] = {
     "csv": "csv",
@@ -34,7 +34,7 @@ MIME = {
 PREVIEW_ROWS = 5
 
 
-class WatchedClassifier(EmotionClassifier):
+class WatchedClassifier(TextClassifier):
     """An open classifier with another toxicity rule, that tells how many texts it has read.
 
     It shares the opened model, so it costs nothing to make.
@@ -42,7 +42,7 @@ class WatchedClassifier(EmotionClassifier):
 
     def __init__(
         self,
-        classifier: EmotionClassifier,
+        classifier: TextClassifier,
         rule: ToxicityRule | None,
         tell: Callable[[int], None],
     ) -> None:
@@ -67,7 +67,7 @@ class WatchedClassifier(EmotionClassifier):
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredFile:
     """A scored file: its content, its name, and what became of its rows."""
 
     content: bytes
@@ -104,7 +104,7 @@ def preview(content: bytes, kind: Format, name: str) -> pd.DataFrame:
 
 
 def score_upload(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
     content: bytes,
     name: str,
     column: str,
@@ -112,7 +112,7 @@ def score_upload(
     *,
     prefix: str = "",
     all_scores: bool = False,
-) -> Scored:
+) -> ScoredFile:
     """Score a file in memory.
 
     Raises:
@@ -133,7 +133,7 @@ def score_upload(
         prefix=prefix,
     )
     stem = name.rsplit(".", 1)[0]
-    return Scored(written.getvalue(), f"{stem}-scored.{target}", target, summary)
+    return ScoredFile(written.getvalue(), f"{stem}-scored.{target}", target, summary)
 
 
 def _first_rows(content: bytes, kind: Format) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from distillora.app.models import Choice
-from distillora.inference.classifier import EmotionClassifier
-from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule
+from distillora.inference.classifier import TextClassifier
+from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule
 
 
 def choose_model(choices: Sequence[Choice]) -> Choice:
@@ -40,7 +40,7 @@ def choose_examples() -> tuple[int, int]:
     return count, int(draw)
 
 
-def choose_rule(classifier: EmotionClassifier) -> ToxicityRule | None:
+def choose_rule(classifier: TextClassifier) -> ToxicityRule | None:
     """Let the reader set the toxicity reading; None if no emotion is chosen."""
     usual = classifier.toxicity or ToxicityRule()
     known = [e for e in usual.emotions if e in classifier.labels]

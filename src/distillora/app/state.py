@@ -10,8 +10,8 @@ import streamlit as st
 from distillora.app.models import Choice
 from distillora.app.samples import Drawing
 from distillora.app.settings import Options
-from distillora.inference.classifier import EmotionClassifier
-from distillora.inference.toxicity import ToxicityRule
+from distillora.inference.classifier import TextClassifier
+from distillora.signals.toxicity import ToxicityRule
 
 DEFAULT_TEXT = "I can't believe how amazing this day turned out!"
 MOST_REMEMBERED = 20
@@ -35,7 +35,7 @@ class View:
     options: Options
     choices: tuple[Choice, ...]
     choice: Choice
-    classifier: EmotionClassifier
+    classifier: TextClassifier
     rule: ToxicityRule | None
     examples: int
     draw: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from distillora.data.taxonomy import are_emotions
+from distillora.data.labels import are_emotions
 from distillora.readers.rows import shown
 
 ABOUT = "Texts, as a small model reads them."

@@ -126,14 +126,14 @@ _Find = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 
 def _locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    from distillora.data.places import locate
+    from distillora.data.sources import locate
 
     return locate(place, settings)
 
 
 def _finder(recipe: str | None, overrides: Sequence[str], out: Path | None) -> _Find:
     """Return what finds a place as ``locate`` does, or else by the run that read its data there."""
-    from distillora.data.places import recall
+    from distillora.data.sources import recall
 
     def find(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         names = [_run_name(place), _GOEMOTIONS]

@@ -14,8 +14,8 @@ from distillora.cli.predictions import print_predictions, print_summary
 from distillora.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from distillora.inference.classifier import EmotionClassifier
-    from distillora.inference.toxicity import ToxicityRule
+    from distillora.inference.classifier import TextClassifier
+    from distillora.signals.toxicity import ToxicityRule
 
 _PRECISIONS = ("int8", "fp32")
 _TEXTS = "For texts"
@@ -156,25 +156,25 @@ def _split(names: str | None) -> list[str] | None:
 
 def _open(
     model: Path | None, precision: str | None, emotions: str | None, threshold: float | None
-) -> EmotionClassifier:
+) -> TextClassifier:
     if precision is not None and precision not in _PRECISIONS:
         hint = did_you_mean(precision, _PRECISIONS)
         raise InputError(f"There is no precision '{precision}'.{hint}")
     from distillora.inference.bundle import Bundle
-    from distillora.inference.classifier import EmotionClassifier, starter_folder
+    from distillora.inference.classifier import TextClassifier, starter_folder
 
     bundle = Bundle.open(model.expanduser() if model else starter_folder())
     rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
     # what is not one of the two was refused above
     chosen: Any = precision
-    return EmotionClassifier(bundle, precision=chosen, toxicity=rule)
+    return TextClassifier(bundle, precision=chosen, toxicity=rule)
 
 
 def _toxicity_rule(
     own: ToxicityRule | None, emotions: list[str] | None, threshold: float | None
 ) -> ToxicityRule | None:
     """Return the bundle's own rule with what the options change of it."""
-    from distillora.inference.toxicity import ToxicityRule
+    from distillora.signals.toxicity import ToxicityRule
 
     if emotions is None and threshold is None:
         return own
@@ -214,7 +214,7 @@ def _lines_of_stdin() -> Iterable[str]:
 
 
 def _score_file(
-    classifier: EmotionClassifier, source: str, target: str, options: dict[str, Any]
+    classifier: TextClassifier, source: str, target: str, options: dict[str, Any]
 ) -> None:
     from distillora.inference.bulk import score_file
     from distillora.progress import Reporter

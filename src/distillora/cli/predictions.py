@@ -12,14 +12,14 @@ import typer
 
 if TYPE_CHECKING:
     from distillora.inference.bulk import Summary
-    from distillora.inference.classifier import EmotionClassifier, Prediction
+    from distillora.inference.classifier import Prediction, TextClassifier
     from distillora.inference.explain import Explanation
 
 _TEXTS_AT_ONCE = 32
 
 
 def print_predictions(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
     texts: Iterable[str],
     *,
     top_k: int | None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distillora.data.corpus import Corpus, Split
-from distillora.data.warnings import find_warnings
+from distillora.data.dataset import Dataset, Split
+from distillora.data.splits import text_key
+from distillora.readers.rows import shown
 
 # Control characters (Unicode category Cc) but tab and newline, lone surrogates, U+FFFD.
 _ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
@@ -77,15 +78,15 @@ class AuditRecord(_Record):
     warnings: tuple[str, ...] = ()
 
 
-def audit_corpus(
-    corpus: Corpus,
+def audit_dataset(
+    dataset: Dataset,
     token_lengths: Mapping[str, npt.NDArray[np.integer]] | None,
     max_length: int,
 ) -> AuditRecord:
     """Audit every split, and each pair of splits for texts that stand in both.
 
     Args:
-        corpus: the data set as read, before shared texts are dropped.
+        dataset: the data set as read, before shared texts are dropped.
         token_lengths: per split the tokens of each text before truncation, shape (rows,);
             None when there is no tokenizer.
         max_length: tokens per text at most, to count the truncated rows.
@@ -93,17 +94,17 @@ def audit_corpus(
     splits = {
         name: _audit_split(
             split,
-            corpus.label_names,
+            dataset.label_names,
             None if token_lengths is None else token_lengths[name],
             max_length,
         )
-        for name, split in corpus.splits.items()
+        for name, split in dataset.splits.items()
     }
     return AuditRecord(
-        labels=corpus.label_names,
+        labels=dataset.label_names,
         splits=splits,
-        shared_texts=_shared_texts(corpus),
-        warnings=find_warnings(corpus),
+        shared_texts=_shared_texts(dataset),
+        warnings=find_warnings(dataset),
     )
 
 
@@ -137,11 +138,11 @@ def _audit_lengths(lengths: npt.NDArray[np.integer], max_length: int) -> LengthR
     )
 
 
-def _shared_texts(corpus: Corpus) -> dict[str, int]:
-    texts = {name: set(split.texts) for name, split in corpus.splits.items()}
+def _shared_texts(dataset: Dataset) -> dict[str, int]:
+    texts = {name: set(split.texts) for name, split in dataset.splits.items()}
     return {
-        f"{later} in {earlier}": sum(t in texts[earlier] for t in corpus.splits[later].texts)
-        for earlier, later in combinations(corpus.splits, 2)
+        f"{later} in {earlier}": sum(t in texts[earlier] for t in dataset.splits[later].texts)
+        for earlier, later in combinations(dataset.splits, 2)
     }
 
 
@@ -212,3 +213,75 @@ def _table(subject: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     return table
+
+
+_SHOWN = 5
+_SEPARATORS = ("|", ";", ",", "/")
+
+
+def find_warnings(dataset: Dataset) -> tuple[str, ...]:
+    """Return what its reader noted, and what its labels look like, a sentence or two each."""
+    return (
+        *dataset.notes,
+        *_lookalikes(dataset.label_names),
+        *_lists_as_text(dataset.label_names),
+        *_unsplit_labels(dataset.label_names),
+        *_absent_labels(dataset),
+    )
+
+
+def name_some(names: Iterable[str]) -> str:
+    """Return the first few names in quotes, and how many more there are."""
+    every = [f"'{shown(name, 40)}'" for name in names]
+    more = f" and {len(every) - _SHOWN:,} more" if len(every) > _SHOWN else ""
+    return ", ".join(every[:_SHOWN]) + more
+
+
+def _lookalikes(names: Sequence[str]) -> Iterator[str]:
+    same: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        same[text_key(name)].append(name)
+    for group in same.values():
+        if len(group) > 1:
+            yield (
+                f"The labels {name_some(group)} differ in case or white space alone and count as "
+                f"{len(group)} labels. If they are one, write them alike."
+            )
+
+
+def _lists_as_text(names: Sequence[str]) -> Iterator[str]:
+    lists = [name for name in names if name.startswith("[") and name.endswith("]")]
+    if len(lists) * 2 > len(names):
+        yield (
+            f"Labels such as '{shown(lists[0], 40)}' are lists written as text, and each counts as "
+            "one label. Write their names apart by a separator, and say which: --label-separator."
+        )
+
+
+def _unsplit_labels(names: Sequence[str]) -> Iterator[str]:
+    known = set(names)
+    for separator in _SEPARATORS:
+        joined = [
+            name
+            for name in names
+            if separator in name and {part.strip() for part in name.split(separator)} <= known
+        ]
+        if joined:
+            yield (
+                f"Labels such as '{shown(joined[0], 40)}' look like several: each of their parts "
+                f"is a label, too. To split them: --label-separator '{separator}'."
+            )
+
+
+def _absent_labels(dataset: Dataset) -> Iterator[str]:
+    """Tell which labels a split has no row of."""
+    for split, meaning in (
+        ("train", "they cannot be learnt"),
+        ("validation", "nothing can be chosen for their sake"),
+        ("test", "nothing shows how well they are learnt"),
+    ):
+        present = {label for row in dataset.splits[split].labels for label in row}
+        absent = [name for i, name in enumerate(dataset.label_names) if i not in present]
+        if absent:
+            what = f"The {split} split has no row of {len(absent):,} of the labels"
+            yield f"{what} ({name_some(absent)}): {meaning}."

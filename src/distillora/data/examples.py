@@ -1,4 +1,4 @@
-"""Rows of a data set of any kind, from cells to a corpus: checked, named, divided into splits."""
+"""Rows of a data set of any kind, from cells to a dataset: checked, named, divided into splits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distillora.data.checks import check_splits
-from distillora.data.corpus import SPLIT_NAMES, Corpus, Split
+from distillora.data.dataset import SPLIT_NAMES, Dataset, Split, check_splits
 from distillora.data.labels import check_names, check_not_indicators, order_names, read_labels
-from distillora.data.splitting import draw_splits
+from distillora.data.splits import draw_splits
 from distillora.errors import DataError
 from distillora.recipe import Data
 
@@ -17,7 +16,7 @@ _ROWS_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class RawRow:
     """One row as it was read.
 
     Attributes:
@@ -37,7 +36,7 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class LabelledText:
     """One row that can be used: its text, its labels by name, its split if one is given."""
 
     id: str
@@ -46,16 +45,16 @@ class Example:
     split: str | None
 
 
-def build_corpus(
-    cells: Sequence[Cells],
+def build_dataset(
+    cells: Sequence[RawRow],
     data: Data,
     source: str,
     *,
     label_column: str,
     class_names: Sequence[str] | None = None,
     notes: Sequence[str] = (),
-) -> Corpus:
-    """Make a corpus of rows.
+) -> Dataset:
+    """Make a dataset of rows.
 
     Args:
         cells: every row.
@@ -85,14 +84,14 @@ def build_corpus(
         )
         for split, own in rows.items()
     }
-    return check_splits(Corpus(splits, names, source, notes=(*notes, *dropped, *drawn)))
+    return check_splits(Dataset(splits, names, source, notes=(*notes, *dropped, *drawn)))
 
 
 def _complete(
-    cells: Sequence[Cells], data: Data, source: str, class_names: Sequence[str] | None
-) -> tuple[list[Example], list[str]]:
+    cells: Sequence[RawRow], data: Data, source: str, class_names: Sequence[str] | None
+) -> tuple[list[LabelledText], list[str]]:
     """Return the rows with text and label, and a note on the others if they may go."""
-    examples: list[Example] = []
+    examples: list[LabelledText] = []
     problems: list[str] = []
     for row in cells:
         try:
@@ -104,7 +103,7 @@ def _complete(
         elif not labels:
             problems.append(f"{row.where}: it has no label")
         else:
-            examples.append(Example(row.id, row.text, labels, row.split))
+            examples.append(LabelledText(row.id, row.text, labels, row.split))
     if not problems:
         return examples, []
     shown = "; ".join(problems[:_ROWS_NAMED])
@@ -118,7 +117,7 @@ def _complete(
     )
 
 
-def _check_texts(examples: Sequence[Example], source: str) -> None:
+def _check_texts(examples: Sequence[LabelledText], source: str) -> None:
     if examples and all(_is_number(row.text) for row in examples):
         raise DataError(
             f"{source}: the column of the texts holds numbers alone, such as {examples[0].text}. "
@@ -135,7 +134,7 @@ def _is_number(text: str) -> bool:
 
 
 def _divide(
-    examples: Sequence[Example], labels: Sequence[tuple[int, ...]], data: Data, source: str
+    examples: Sequence[LabelledText], labels: Sequence[tuple[int, ...]], data: Data, source: str
 ) -> tuple[dict[str, list[int]], list[str]]:
     """Return the rows of each split; splits that are not given are drawn from train."""
     rows: dict[str, list[int]] = {split: [] for split in SPLIT_NAMES}

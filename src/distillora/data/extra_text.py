@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from distillora.data.corpus import Corpus, Split
-from distillora.data.tsv import read_lines
+from distillora.data.dataset import Dataset, Split
+from distillora.data.goemotions import read_lines
 from distillora.errors import DataError
 
 
@@ -47,7 +47,7 @@ class ExtraText:
     record: ExtraTextRecord
 
 
-def read_extra_text(path: Path, corpus: Corpus, limit: int | None = None) -> ExtraText:
+def read_extra_text(path: Path, dataset: Dataset, limit: int | None = None) -> ExtraText:
     """Read a file of texts, without those that the data set holds already.
 
     White space around a text is taken off, and does not make it another one; blank lines are
@@ -58,8 +58,8 @@ def read_extra_text(path: Path, corpus: Corpus, limit: int | None = None) -> Ext
     """
     if not path.is_file():
         raise DataError(f"There is no file {path}. Give a text file with one text a line.")
-    evaluated = _texts(corpus, "validation", "test")
-    seen = _texts(corpus, "train")
+    evaluated = _texts(dataset, "validation", "test")
+    seen = _texts(dataset, "train")
     left_out = {"evaluated": 0, "repeated": 0}
     texts: dict[int, str] = {}
     for number, line in read_lines(path):
@@ -82,6 +82,6 @@ def read_extra_text(path: Path, corpus: Corpus, limit: int | None = None) -> Ext
     return ExtraText(rows, ExtraTextRecord(rows=len(rows), sha256=rows.sha256, **left_out))
 
 
-def _texts(corpus: Corpus, *splits: str) -> set[str]:
+def _texts(dataset: Dataset, *splits: str) -> set[str]:
     # without "": an empty text of the data set does not make a blank line a text
-    return {text.strip() for split in splits for text in corpus.splits[split].texts} - {""}
+    return {text.strip() for split in splits for text in dataset.splits[split].texts} - {""}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from distillora.artifacts import explain_full_disk
-from distillora.data.checks import check_splits
-from distillora.data.corpus import SPLIT_NAMES, Corpus
-from distillora.data.examples import Cells, build_corpus, split_called
-from distillora.data.folder import FOLDER_FORMAT
-from distillora.data.hub_cache import cached_builder, describe_cache
-from distillora.data.parquet import class_names_of, fits_columns, label_names_of, split_from_table
+from distillora.data.dataset import SPLIT_NAMES, Dataset, check_splits
+from distillora.data.examples import RawRow, build_dataset, split_called
+from distillora.data.goemotions import FOLDER_FORMAT
+from distillora.data.hub_parquet import (
+    class_names_of,
+    fits_columns,
+    label_names_of,
+    split_from_table,
+)
 from distillora.errors import DataError, OfflineError
-from distillora.readers.columns import choose_label_column, choose_text_column
-from distillora.readers.rows import text_or_problem
+from distillora.readers.rows import choose_label_column, choose_text_column, text_or_problem
 from distillora.recipe import Data
 
 _GOEMOTIONS_WAYS = (
@@ -26,7 +29,7 @@ _GOEMOTIONS_WAYS = (
 _OTHER_WAYS = "Without the Hub, `--data FILE` or `--data FOLDER` reads tables of your own."
 
 
-def read_hub(data: Data) -> Corpus:
+def read_hub(data: Data) -> Dataset:
     """Download the data set, or take it from the cache of ``datasets`` if the revision is there.
 
     Raises:
@@ -51,7 +54,7 @@ def read_hub(data: Data) -> Corpus:
         split: split_from_table(tables[split].data.table, len(names), f"{where}, {split}")
         for split in SPLIT_NAMES
     }
-    return check_splits(Corpus(splits, names, where))
+    return check_splits(Dataset(splits, names, where))
 
 
 def _name(data: Data) -> str:
@@ -89,7 +92,7 @@ def _schema(tables: Mapping[str, Any]) -> Any:
     return tables["train"].features.arrow_schema
 
 
-def _read_any(data: Data, tables: Mapping[str, Any], where: str, unused: Sequence[str]) -> Corpus:
+def _read_any(data: Data, tables: Mapping[str, Any], where: str, unused: Sequence[str]) -> Dataset:
     """Read a data set whose columns have names of their own, and perhaps fewer splits."""
     columns = list(tables["train"].column_names)
     text = choose_text_column(columns, data.text_column, where)
@@ -101,12 +104,12 @@ def _read_any(data: Data, tables: Mapping[str, Any], where: str, unused: Sequenc
     ]
     names = class_names_of(_schema(tables), label, where)
     notes = [f"Splits that were not used: {', '.join(unused)}."] if unused else []
-    return build_corpus(cells, data, where, label_column=label, class_names=names, notes=notes)
+    return build_dataset(cells, data, where, label_column=label, class_names=names, notes=notes)
 
 
-def _cells(text: object, label: object, split: str, number: int) -> Cells:
+def _cells(text: object, label: object, split: str, number: int) -> RawRow:
     usable, problem = text_or_problem(text)
-    return Cells(f"{split}, row {number}", f"{split}-{number}", usable, label, split, problem)
+    return RawRow(f"{split}, row {number}", f"{split}-{number}", usable, label, split, problem)
 
 
 def _download(data: Data) -> tuple[Any, str]:
@@ -173,3 +176,44 @@ def _revision(data: Data) -> str:
 
 def _one_line(reason: object) -> str:
     return " ".join(str(reason).split()).rstrip(".")
+
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+# what `datasets` calls the only configuration of a data set that names none
+_UNNAMED = "default"
+
+
+def cached_builder(data: Data) -> Any | None:
+    """Return a builder that reads exactly this commit from the cache, None if it is not there."""
+    if data.hub_revision is None:
+        return None
+    builder = _builder(data, data.hub_revision)
+    return builder if Path(builder.cache_dir).is_dir() else None
+
+
+def describe_cache(data: Data) -> str:
+    """Say which commits of the data set the cache holds and how to read them; "" if none."""
+    # root/configuration/version/commit
+    root = Path(_builder(data, "0" * 40).cache_dir).parents[2]
+    held = [path for path in root.glob("*/*/*") if _COMMIT.fullmatch(path.name) and path.is_dir()]
+    newest_first = sorted(held, key=lambda path: path.stat().st_mtime, reverse=True)
+    options = [_options(path.parts[-3], path.name) for path in newest_first]
+    ways = " or ".join(f"`{one}`" for one in dict.fromkeys(options))
+    return f"What was downloaded before is read without network: {ways}." if ways else ""
+
+
+def _options(config: str, commit: str) -> str:
+    named = f"--config {config} " if config != _UNNAMED else ""
+    return f"{named}--revision {commit}"
+
+
+def _builder(data: Data, commit: str) -> Any:
+    # here, since it takes seconds to import and most commands never ask the Hub
+    from datasets.packaged_modules.cache.cache import Cache
+
+    return Cache(
+        repo_id=data.hub_id,
+        dataset_name=data.hub_id.split("/")[-1],
+        config_name=data.hub_config or _UNNAMED,
+        hash=commit,
+    )

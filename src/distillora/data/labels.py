@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from typing import Any, Literal
 
-from distillora.errors import DataError
+from distillora.data.dataset import Dataset, Split
+from distillora.errors import DataError, did_you_mean
 from distillora.readers.rows import shown
 
 MOST_LABELS = 1000
@@ -148,3 +150,68 @@ def _are_measurements(names: Collection[str]) -> bool:
         return False
     fractions = [one for one in numbers if not one.is_integer()]
     return len(numbers) > _MOST_FRACTIONS and bool(fractions)
+
+
+Taxonomy = Literal["goemotions", "ekman", "sentiment"]
+
+EKMAN: dict[str, tuple[str, ...]] = {
+    "anger": ("anger", "annoyance", "disapproval"),
+    "disgust": ("disgust",),
+    "fear": ("fear", "nervousness"),
+    "joy": (
+        *("joy", "amusement", "approval", "excitement", "gratitude", "love"),
+        *("optimism", "relief", "pride", "admiration", "desire", "caring"),
+    ),
+    "sadness": ("sadness", "disappointment", "embarrassment", "grief", "remorse"),
+    "surprise": ("surprise", "realization", "confusion", "curiosity"),
+    "neutral": ("neutral",),
+}
+SENTIMENT: dict[str, tuple[str, ...]] = {
+    "positive": (
+        *("amusement", "excitement", "joy", "love", "desire", "optimism"),
+        *("caring", "pride", "admiration", "gratitude", "relief", "approval"),
+    ),
+    "negative": (
+        *("fear", "nervousness", "remorse", "embarrassment", "disappointment", "sadness"),
+        *("grief", "disgust", "anger", "annoyance", "disapproval"),
+    ),
+    "ambiguous": ("realization", "surprise", "curiosity", "confusion"),
+    "neutral": ("neutral",),
+}
+_GROUPS = {"ekman": EKMAN, "sentiment": SENTIMENT}
+
+
+def are_emotions(labels: Iterable[str]) -> bool:
+    """Whether every label is one of GoEmotions' 28 or of their groups."""
+    known = {name for groups in _GROUPS.values() for name in chain(groups, *groups.values())}
+    return set(labels) <= known
+
+
+def apply_taxonomy(dataset: Dataset, name: Taxonomy) -> Dataset:
+    """Replace each label by its group; labels that meet in a group count once.
+
+    The order within a row stays, so the class of a row is the group of its first label.
+    ``goemotions`` leaves any data set as it is.
+
+    Raises:
+        DataError: the data set has a label that is none of the 28 of GoEmotions.
+    """
+    if name == "goemotions":
+        return dataset
+    groups = _GROUPS[name]
+    group_of = {label: i for i, labels in enumerate(groups.values()) for label in labels}
+    for label in dataset.label_names:
+        if label not in group_of:
+            raise DataError(
+                f"taxonomy '{name}' is for the labels of GoEmotions, and {dataset.source} has the "
+                f"label '{label}'.{did_you_mean(label, group_of)} Set data.taxonomy to "
+                "'goemotions', which leaves the labels of any data set as they are."
+            )
+    mapping = [group_of[label] for label in dataset.label_names]
+    splits = {key: _regroup(split, mapping) for key, split in dataset.splits.items()}
+    return dataset.with_splits(splits, label_names=tuple(groups))
+
+
+def _regroup(split: Split, mapping: list[int]) -> Split:
+    labels = (tuple(dict.fromkeys(mapping[label] for label in row)) for row in split.labels)
+    return Split(split.texts, tuple(labels), split.ids)

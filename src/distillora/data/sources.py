@@ -2,61 +2,68 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
 
-from distillora.data.corpus import Corpus
-from distillora.data.taxonomy import apply_taxonomy
-from distillora.errors import DataError
-from distillora.recipe import GOEMOTIONS_CONFIG, Data
+from distillora.artifacts import RunLayout
+from distillora.data.dataset import Dataset
+from distillora.data.labels import apply_taxonomy
+from distillora.data.stored import is_stored
+from distillora.data.tabular import TABLE_EXTENSIONS, find_split_files, is_table
+from distillora.errors import DataError, InputError, did_you_mean
+from distillora.recipe import GOEMOTIONS_CONFIG, Data, read_recipe
 
 
-def load_corpus(data: Data) -> Corpus:
-    """Read the data set as training uses it: ``read_corpus``, then ``drop_shared`` if asked for.
+def load_dataset(data: Data) -> Dataset:
+    """Read the data set as training uses it: ``read_dataset``, then ``drop_shared`` if asked for.
 
     Raises:
         DataError: a file, a row or a label that cannot be read as it stands.
         OfflineError: the Hub cannot be reached.
     """
-    corpus = read_corpus(data)
-    return drop_shared_texts(corpus) if data.drop_shared else corpus
+    dataset = read_dataset(data)
+    return drop_shared_texts(dataset) if data.drop_shared else dataset
 
 
-def read_corpus(data: Data) -> Corpus:
+def read_dataset(data: Data) -> Dataset:
     """Read the data set as it is audited: the first ``limit`` rows per split, in ``taxonomy``.
 
     Raises:
-        DataError, OfflineError: see ``load_corpus``.
+        DataError, OfflineError: see ``load_dataset``.
     """
-    corpus = _read_source(data)
+    dataset = _read_source(data)
     if data.limit is not None:
-        corpus = _take_first(corpus, data.limit)
-    return apply_taxonomy(corpus, data.taxonomy)
+        dataset = _take_first(dataset, data.limit)
+    return apply_taxonomy(dataset, data.taxonomy)
 
 
-def drop_shared_texts(corpus: Corpus) -> Corpus:
+def drop_shared_texts(dataset: Dataset) -> Dataset:
     """Leave out the training rows whose exact text validation or test holds too.
 
     Raises:
         DataError: no training row is left.
     """
-    train = corpus.splits["train"]
-    evaluated = {*corpus.splits["validation"].texts, *corpus.splits["test"].texts}
+    train = dataset.splits["train"]
+    evaluated = {*dataset.splits["validation"].texts, *dataset.splits["test"].texts}
     kept = [row for row, text in enumerate(train.texts) if text not in evaluated]
     if not kept:
         raise DataError(
-            f"Every training text of {corpus.source} stands in validation or test too. "
+            f"Every training text of {dataset.source} stands in validation or test too. "
             "Set data.drop_shared to false, or split the data anew."
         )
-    splits = {**corpus.splits, "train": train.take(kept)}
-    dropped = corpus.dropped_from_train + len(train) - len(kept)
-    return corpus.with_splits(splits, dropped_from_train=dropped)
+    splits = {**dataset.splits, "train": train.take(kept)}
+    dropped = dataset.dropped_from_train + len(train) - len(kept)
+    return dataset.with_splits(splits, dropped_from_train=dropped)
 
 
-def _read_source(data: Data) -> Corpus:
+def _read_source(data: Data) -> Dataset:
     # the readers need pyarrow or datasets, which `distillora --help` should not wait for
-    from distillora.data.folder import read_folder
+    from distillora.data.goemotions import read_folder
     from distillora.data.hub import read_hub
-    from distillora.data.tables import read_tables
+    from distillora.data.tabular import read_tables
 
     if data.source == "hub":
         return read_hub(data)
@@ -69,7 +76,109 @@ def _read_source(data: Data) -> Corpus:
     return read_folder(data.path, data.hub_config or GOEMOTIONS_CONFIG, f"folder {data.path}")
 
 
-def _take_first(corpus: Corpus, limit: int) -> Corpus:
-    return corpus.with_splits(
-        {name: split.take(list(range(len(split))[:limit])) for name, split in corpus.splits.items()}
+def _take_first(dataset: Dataset, limit: int) -> Dataset:
+    return dataset.with_splits(
+        {
+            name: split.take(list(range(len(split))[:limit]))
+            for name, split in dataset.splits.items()
+        }
     )
+
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# what the keys of a place leave behind when the data comes from another
+_PLACE_KEYS = ("source", "path", "validation_path", "test_path")
+_HUB_KEYS = ("hub_id", "hub_config", "hub_revision")
+TABLE_KEYS = ("text_column", "label_column", "label_separator", "split_column")
+
+
+def locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's ``data`` as it was, but read from another place.
+
+    Args:
+        place: ``hub`` (the recipe's own data set there), ``sample``, a table, a folder, or the
+            ``owner/name`` of a data set on the Hub.
+        settings: the recipe's ``data``, not validated yet.
+
+    Raises:
+        InputError: there is no such file, or it is no table.
+    """
+    if place in ("hub", "sample"):
+        kept = {key: value for key, value in settings.items() if key not in _PLACE_KEYS}
+        return {**kept, "source": place}
+    path = Path(place).expanduser()
+    if path.is_dir():
+        table = _is_folder_of_tables(path, settings)
+        return {**settings, "source": "table" if table else "folder", "path": str(path)}
+    if path.exists() or is_table(path):
+        _check_file(path)
+        return {**settings, "source": "table", "path": str(path)}
+    if _HUB_ID.fullmatch(place):
+        own = (*_PLACE_KEYS, *(_HUB_KEYS if settings.get("hub_id") != place else ()))
+        kept = {key: value for key, value in settings.items() if key not in own}
+        return {**kept, "source": "hub", "hub_id": place}
+    raise InputError(f"{_absent(path)} {_WAYS}")
+
+
+def recall(place: str, run: Path) -> dict[str, Any] | None:
+    """Return the ``source`` and ``path`` of a place that is gone, as a run remembers it.
+
+    Args:
+        place: a file or folder.
+        run: the folder of a run.
+
+    Returns:
+        None if the place is still there, or the run did not read its data from it or has no copy.
+    """
+    path, layout = Path(place).expanduser(), RunLayout(run)
+    if path.exists() or not is_stored(layout.data) or not layout.recipe.is_file():
+        return None
+    data = read_recipe(str(layout.recipe)).get("data") or {}
+    if data.get("path") != str(path):
+        return None
+    return {key: data[key] for key in ("source", "path")}
+
+
+_WAYS = (
+    f"The data is a table ({', '.join(TABLE_EXTENSIONS)}), a folder with a file for each split, "
+    "'hub', 'sample', or the owner/name of a data set on the Hub."
+)
+
+
+def _is_folder_of_tables(folder: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a folder holds tables with a header, not GoEmotions' own format.
+
+    That format has ``train.tsv`` without a header and ``labels.txt``, or Parquet files with the
+    columns text, labels and id; it keeps a folder that is neither, so that its message is shown.
+    """
+    if settings.get("source") == "table" or any(settings.get(key) for key in TABLE_KEYS):
+        return True
+    if (folder / "labels.txt").is_file():
+        return False
+    train = find_split_files(folder)["train"]
+    return bool(train) and not all(_has_fixed_columns(path) for path in train)
+
+
+def _has_fixed_columns(path: Path) -> bool:
+    from distillora.data.hub_parquet import has_fixed_columns  # pyarrow takes long to import
+
+    return path.suffix.lower() == ".parquet" and has_fixed_columns(path)
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(_absent(path))
+    if not is_table(path):
+        raise InputError(
+            f"{path} is no table that distillora can learn from. Save it as one of "
+            f"{', '.join(TABLE_EXTENSIONS)}, with a header."
+        )
+
+
+def _absent(path: Path) -> str:
+    hint = ""
+    if path.parent.is_dir():
+        near = [one.name for one in path.parent.iterdir() if is_table(one) or one.is_dir()]
+        hint = did_you_mean(path.name, near)
+        hint = hint if "Did you mean" in hint else ""
+    return f"{path} does not exist.{hint}"

@@ -1,7 +1,7 @@
 """The data of a run as it is used: written into the run once, and read from there by every stage.
 
 One file of JSON lines a split (text, labels, id) and one for each file of texts without labels,
-compressed, beside ``about.json``, which holds the rest of the corpus and a hash of each file's
+compressed, beside ``about.json``, which holds the rest of the dataset and a hash of each file's
 rows.
 """
 
@@ -17,7 +17,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from distillora.artifacts import write_atomic, write_file_atomic, write_folder_atomic
-from distillora.data.corpus import Corpus, Split
+from distillora.data.dataset import Dataset, Split
 from distillora.data.extra_text import ExtraText, ExtraTextRecord
 from distillora.errors import IntegrityError
 
@@ -67,23 +67,23 @@ def is_stored(folder: Path) -> bool:
     return (folder / ABOUT).is_file()
 
 
-def store_data(folder: Path, corpus: Corpus, extra: Mapping[Path, ExtraText]) -> None:
-    """Write a corpus and its texts without labels into a folder, whole or not at all."""
+def store_data(folder: Path, dataset: Dataset, extra: Mapping[Path, ExtraText]) -> None:
+    """Write a dataset and its texts without labels into a folder, whole or not at all."""
     stored = {
         str(path): _StoredText(file=f"extra-{number}.jsonl.gz", record=found.record)
         for number, (path, found) in enumerate(extra.items())
     }
     about = AboutData(
-        label_names=corpus.label_names,
-        source=corpus.source,
-        dropped_from_train=corpus.dropped_from_train,
-        notes=corpus.notes,
-        sha256={name: split.sha256 for name, split in corpus.splits.items()},
+        label_names=dataset.label_names,
+        source=dataset.source,
+        dropped_from_train=dataset.dropped_from_train,
+        notes=dataset.notes,
+        sha256={name: split.sha256 for name, split in dataset.splits.items()},
         extra=stored,
     )
 
     def write(part: Path) -> None:
-        for name, split in corpus.splits.items():
+        for name, split in dataset.splits.items():
             _write_rows(part / f"{name}.jsonl.gz", split)
         for path, found in extra.items():
             _write_rows(part / stored[str(path)].file, found.rows)
@@ -92,7 +92,7 @@ def store_data(folder: Path, corpus: Corpus, extra: Mapping[Path, ExtraText]) ->
     write_folder_atomic(folder, write)
 
 
-def read_stored(folder: Path) -> tuple[Corpus, dict[Path, ExtraText]]:
+def read_stored(folder: Path) -> tuple[Dataset, dict[Path, ExtraText]]:
     """Read what ``store_data`` wrote.
 
     Raises:
@@ -103,12 +103,14 @@ def read_stored(folder: Path) -> tuple[Corpus, dict[Path, ExtraText]]:
         name: _read_rows(folder / f"{name}.jsonl.gz", digest)
         for name, digest in about.sha256.items()
     }
-    corpus = Corpus(splits, about.label_names, about.source, about.dropped_from_train, about.notes)
+    dataset = Dataset(
+        splits, about.label_names, about.source, about.dropped_from_train, about.notes
+    )
     extra = {
         Path(path): ExtraText(_read_rows(folder / own.file, own.record.sha256), own.record)
         for path, own in about.extra.items()
     }
-    return corpus, extra
+    return dataset, extra
 
 
 def _write_rows(path: Path, split: Split) -> None:

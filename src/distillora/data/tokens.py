@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from distillora.artifacts import write_file_atomic
-from distillora.data.corpus import Split
+from distillora.data.dataset import Split
 
 _BATCH = 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from distillora.probabilities import Task, to_probabilities
+from distillora.probabilities import TaskType, to_probabilities
 
 BINS = 15
 _LOG_RANGE = (np.log(0.05), np.log(20.0))
 
 
-def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, task: Task) -> float:
+def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, task: TaskType) -> float:
     """Find the temperature that makes the logits most likely, between 0.05 and 20.
 
     One number divides all logits, so no decision by argmax changes.
@@ -38,7 +38,7 @@ def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, task: Task) -
 
 
 def calibration_error(
-    logits: npt.ArrayLike, targets: npt.ArrayLike, task: Task, bins: int = BINS
+    logits: npt.ArrayLike, targets: npt.ArrayLike, task: TaskType, bins: int = BINS
 ) -> float:
     """Return the expected calibration error, in [0, 1].
 

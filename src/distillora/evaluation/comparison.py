@@ -14,20 +14,20 @@ from distillora.evaluation.contrasts import answer_contrasts
 from distillora.evaluation.evidence import ArmEvidence, Estimate, Evidence, PairEvidence
 from distillora.evaluation.measured import Decisions, Flags, Measured, measure_arms
 from distillora.evaluation.predictions import decide, read_predictions, true_labels
-from distillora.evaluation.results import ArmResult, Task
+from distillora.evaluation.results import ArmResult, TaskType
 from distillora.evaluation.shares import Taught, measure_shares, read_teachers
 from distillora.evaluation.significance import mcnemar
 from distillora.evaluation.uncertainty import LEVEL
 from distillora.recipe import Contrast
 
 RESAMPLES = 10_000
-HEADLINE: dict[Task, str] = {"single_label": "f1_weighted", "multi_label": "f1_macro"}
+HEADLINE: dict[TaskType, str] = {"single_label": "f1_weighted", "multi_label": "f1_macro"}
 
 
 def compare_runs(
     runs: Sequence[ArmResult],
     run_dir: Path,
-    task: Task,
+    task: TaskType,
     contrasts: Sequence[Contrast] = (),
     resamples: int = RESAMPLES,
 ) -> Evidence:

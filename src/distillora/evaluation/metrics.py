@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from distillora.errors import RunError
-from distillora.evaluation.results import LabelMetrics, SplitMetrics, Task, TunedMetrics
+from distillora.evaluation.results import LabelMetrics, SplitMetrics, TaskType, TunedMetrics
 from distillora.probabilities import sigmoid
 
 Floats = npt.NDArray[np.floating]
@@ -95,7 +95,7 @@ def multi_label_metrics(
     )
 
 
-def epoch_metrics(logits: Floats, targets: npt.ArrayLike, task: Task) -> dict[str, float]:
+def epoch_metrics(logits: Floats, targets: npt.ArrayLike, task: TaskType) -> dict[str, float]:
     """Measure what the training loop logs after an epoch and may choose the epoch by.
 
     Args:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from distillora.artifacts import sha256_file
 from distillora.errors import IntegrityError
-from distillora.evaluation.results import ArmResult, Task
+from distillora.evaluation.results import ArmResult, TaskType
 from distillora.probabilities import sigmoid
 
 
@@ -76,12 +76,12 @@ def _broken(path: Path, reason: str) -> IntegrityError:
     )
 
 
-def true_labels(found: Predictions, task: Task) -> npt.NDArray[np.bool_]:
+def true_labels(found: Predictions, task: TaskType) -> npt.NDArray[np.bool_]:
     """Return what the task counts as true, shape (rows, labels): the class, or all labels."""
     return found.truth if task == "multi_label" else _one_hot(found.classes, found.logits.shape)
 
 
-def decide(found: Predictions, run: ArmResult, task: Task) -> npt.NDArray[np.bool_]:
+def decide(found: Predictions, run: ArmResult, task: TaskType) -> npt.NDArray[np.bool_]:
     """Return which labels an arm gives each row at its own thresholds, shape (rows, labels)."""
     cuts = None if run.thresholds is None else np.array(run.thresholds)
     return decide_logits(found.logits, task, run.temperature or 1.0, cuts)
@@ -89,7 +89,7 @@ def decide(found: Predictions, run: ArmResult, task: Task) -> npt.NDArray[np.boo
 
 def decide_logits(
     logits: npt.NDArray[np.float64],
-    task: Task,
+    task: TaskType,
     temperature: float = 1.0,
     thresholds: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.bool_]:

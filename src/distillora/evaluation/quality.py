@@ -14,11 +14,11 @@ import numpy.typing as npt
 from sklearn.metrics import confusion_matrix
 
 from distillora.evaluation.calibration import calibration_error, fit_temperature
-from distillora.evaluation.ladder import climb_ladder
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.evaluation.predictions import Predictions
-from distillora.evaluation.results import Ladder, Metrics, SplitMetrics, Task
+from distillora.evaluation.results import Ladder, Metrics, SplitMetrics, TaskType
 from distillora.evaluation.threshold_choice import Chosen, choose_thresholds
+from distillora.evaluation.thresholds import compare_thresholds
 from distillora.probabilities import sigmoid
 
 
@@ -34,7 +34,7 @@ class Quality(TypedDict):
 
 
 def evaluate_logits(
-    validation: Predictions, test: Predictions, task: Task, label_names: Sequence[str]
+    validation: Predictions, test: Predictions, task: TaskType, label_names: Sequence[str]
 ) -> Quality:
     """Calibrate on validation, choose thresholds there, and measure both splits.
 
@@ -52,7 +52,9 @@ def evaluate_logits(
     if task == "multi_label":
         scores = [sigmoid(split.logits / temperature) for split in (validation, test)]
         chosen = choose_thresholds(scores[0], validation.truth)
-        ladder = climb_ladder(scores[0], validation.truth, scores[1], test.truth, chosen.thresholds)
+        ladder = compare_thresholds(
+            scores[0], validation.truth, scores[1], test.truth, chosen.thresholds
+        )
     measured = {
         name: _measure(split, task, label_names, temperature, chosen)
         for name, split in (("validation", validation), ("test", test))
@@ -81,13 +83,13 @@ def accuracy_any_label(logits: npt.ArrayLike, truth: npt.ArrayLike) -> float:
     return float(np.asarray(truth, dtype=bool)[np.arange(len(best)), best].mean())
 
 
-def _targets(split: Predictions, task: Task) -> npt.NDArray[np.generic]:
+def _targets(split: Predictions, task: TaskType) -> npt.NDArray[np.generic]:
     return split.truth if task == "multi_label" else split.classes
 
 
 def _measure(
     split: Predictions,
-    task: Task,
+    task: TaskType,
     label_names: Sequence[str],
     temperature: float,
     chosen: Chosen | None,

@@ -23,7 +23,7 @@ SCHEMA_VERSION = 2
 BUSY_CORES = 0.25
 """Cores used by other processes above which a time says more about them than about an arm."""
 
-Task = Literal["single_label", "multi_label"]
+TaskType = Literal["single_label", "multi_label"]
 
 
 class Record(BaseModel):
@@ -400,7 +400,7 @@ class DataRecord(Record):
     """
 
     source: str
-    task: Task
+    task: TaskType
     taxonomy: str
     labels: tuple[str, ...]
     rows: dict[str, int]

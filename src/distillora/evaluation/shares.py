@@ -15,7 +15,7 @@ from distillora.evaluation.calibration import fit_temperature
 from distillora.evaluation.evidence import Estimate, ShareEvidence
 from distillora.evaluation.measured import Flags, Measured, measure_arms
 from distillora.evaluation.predictions import Predictions, decide_logits, read_predictions
-from distillora.evaluation.results import ArmResult, Task
+from distillora.evaluation.results import ArmResult, TaskType
 from distillora.evaluation.significance import estimate_over_seeds
 from distillora.evaluation.threshold_choice import choose_thresholds
 from distillora.probabilities import sigmoid
@@ -38,7 +38,7 @@ def teachers_of(run: ArmResult) -> tuple[Model, ...]:
     return tuple((teacher, seed) for teacher in run.teachers for seed in seeds)
 
 
-def read_teachers(runs: Sequence[ArmResult], run_dir: Path, task: Task) -> dict[str, Taught]:
+def read_teachers(runs: Sequence[ArmResult], run_dir: Path, task: TaskType) -> dict[str, Taught]:
     """Let the teachers of each student decide together, from their predictions files.
 
     Their logits are averaged, as the student saw them. For multi-label the mean gets a temperature
@@ -66,7 +66,7 @@ def read_teachers(runs: Sequence[ArmResult], run_dir: Path, task: Task) -> dict[
     }
 
 
-def _decide_together(runs: Sequence[ArmResult], run_dir: Path, task: Task) -> Flags:
+def _decide_together(runs: Sequence[ArmResult], run_dir: Path, task: TaskType) -> Flags:
     test = [read_predictions(run_dir, run) for run in runs]
     logits = _mean_logits(test)
     if task == "single_label":

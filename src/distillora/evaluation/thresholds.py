@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distillora.evaluation.bootstrap import METRICS, measure_decisions
+from distillora.evaluation.results import Ladder, Rung
+
 
 def tune_thresholds(
     probabilities: npt.ArrayLike,
@@ -172,3 +175,35 @@ def check_scores(scores: npt.NDArray[np.float64], truth: npt.NDArray[np.generic]
         )
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError("probabilities must be numbers in [0, 1]; apply a sigmoid to logits")
+
+
+Probabilities = npt.NDArray[np.float64]
+MultiHot = npt.NDArray[np.generic]
+
+
+def compare_thresholds(
+    validation: Probabilities,
+    validation_truth: MultiHot,
+    test: Probabilities,
+    test_truth: MultiHot,
+    tuned: npt.NDArray[np.float64],
+) -> Ladder:
+    """Measure test predictions at thresholds that were set in five ways.
+
+    Args:
+        validation, test: probabilities, shape (rows, labels).
+        validation_truth, test_truth: 1 where a row has a label, else 0; the same shapes.
+        tuned: the thresholds that ship, shape (labels,).
+    """
+    labels = test.shape[1]
+    ways = {
+        "fixed": np.full(labels, 0.5),
+        "one": np.full(labels, tune_one_threshold(validation, validation_truth)),
+        "exact": tune_thresholds(validation, validation_truth),
+        "tuned": tuned,
+        "oracle": tune_thresholds(test, test_truth),
+    }
+    decided = [test >= cuts for cuts in ways.values()]
+    figures = measure_decisions(test_truth.astype(np.bool_), decided)
+    rungs = (Rung(**dict(zip(METRICS, own.tolist(), strict=True))) for own in figures)
+    return Ladder(**dict(zip(ways, rungs, strict=True)))

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distillora.artifacts import ArmLayout, RunLayout
-from distillora.data.corpus import Corpus
+from distillora.data.dataset import Dataset
 from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
 from distillora.evaluation.chain import check_chain
 from distillora.evaluation.intact import check_arm, load_results
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import load_classifier, load_tokenizer
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
 from distillora.recipe import Recipe, load_recipe
 
 
@@ -87,7 +87,7 @@ class TrainedArm:
         return load_recipe(str(self.run.recipe))
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TaskType:
         """Single-label or multi-label."""
         return self.results.data.task
 
@@ -116,7 +116,7 @@ class TrainedArm:
         """Load the tokenizer that the arm was trained with."""
         return load_tokenizer(str(self.layout.model))
 
-    def load_data(self) -> Corpus:
+    def load_data(self) -> Dataset:
         """Read the data that the run holds.
 
         Raises:

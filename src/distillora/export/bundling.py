@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distillora import __version__
 from distillora.artifacts import sha256_file, write_atomic, write_folder_atomic
-from distillora.data.corpus import Corpus, Split
-from distillora.data.taxonomy import are_emotions
+from distillora.data.dataset import Dataset, Split
+from distillora.data.labels import are_emotions
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.threshold_choice import choose_thresholds
 from distillora.export.arm import TrainedArm
@@ -38,11 +38,11 @@ from distillora.inference.bundle import (
     Precision,
     Quality,
 )
-from distillora.inference.classifier import EmotionClassifier
-from distillora.inference.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
+from distillora.inference.classifier import TextClassifier
 from distillora.models.backbones import output_layer
 from distillora.probabilities import to_probabilities
 from distillora.progress import Reporter
+from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
 
 _CHECKED = ("validation", "test")
 # texts by which the int8 model sees how large its activations are
@@ -86,20 +86,20 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
     _check_target(out)
     arm = TrainedArm.open(folder)
     reporter.say(f"  reading the data of {arm.run.root}")
-    corpus = arm.load_data()
+    dataset = arm.load_data()
     model, tokenizer = arm.load_model(), arm.load_tokenizer()
     if options.vocabulary is not None:
-        prune_vocabulary(model, tokenizer, corpus.splits["train"].texts, options.vocabulary)
+        prune_vocabulary(model, tokenizer, dataset.splits["train"].texts, options.vocabulary)
     fold_temperature(model, arm.temperature)
     manifests: list[Manifest] = []
 
     def write(part: Path) -> None:
         reporter.say("  writing the models")
-        sample = corpus.splits["train"].texts[:_SAMPLE] if "int8" in options.precisions else None
+        sample = dataset.splits["train"].texts[:_SAMPLE] if "int8" in options.precisions else None
         _write_models(part, model, tokenizer, arm, sample)
-        rule = tune_toxicity(arm.recorded_logits["validation"], corpus.splits["validation"], arm)
+        rule = tune_toxicity(arm.recorded_logits["validation"], dataset.splits["validation"], arm)
         draft = _write_manifest(part, arm, model, rule, {})
-        quality, problems = _examine(part, arm, draft, corpus, model, tokenizer, reporter)
+        quality, problems = _examine(part, arm, draft, dataset, model, tokenizer, reporter)
         if problems and not options.force:
             raise ExportError(
                 f"The export does not pass: {'; '.join(problems)}. "
@@ -203,7 +203,7 @@ def _examine(
     part: Path,
     arm: TrainedArm,
     draft: Manifest,
-    corpus: Corpus,
+    dataset: Dataset,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     reporter: Reporter,
@@ -211,15 +211,15 @@ def _examine(
     """Measure each precision on validation and test; return that, and what did not pass."""
     yardstick = Yardstick(arm.task, arm.labels, arm.result.thresholds)
     recorded = np.asarray(arm.recorded_logits["validation"] / arm.temperature, np.float32)
-    trained = yardstick.measure(recorded, corpus.splits["validation"])
+    trained = yardstick.measure(recorded, dataset.splits["validation"])
     quality: dict[Precision, dict[str, Quality]] = {}
     problems: list[str] = []
     bundle = Bundle(part, draft)
     for precision in bundle.precisions[::-1]:
-        classifier = EmotionClassifier(bundle, precision=precision)
+        classifier = TextClassifier(bundle, precision=precision)
         quality[precision] = {}
         for name in _CHECKED:
-            split = corpus.splits[name]
+            split = dataset.splits[name]
             reporter.say(f"  {precision}: scoring {name}, {len(split):,} texts")
             logits = classifier.score(split.texts).logits
             quality[precision][name] = yardstick.measure(logits, split)

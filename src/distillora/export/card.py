@@ -9,7 +9,7 @@ import jinja2
 from huggingface_hub import EvalResult, ModelCardData
 
 from distillora.artifacts import write_atomic
-from distillora.data.taxonomy import are_emotions
+from distillora.data.labels import are_emotions
 from distillora.evaluation.results import SplitMetrics
 from distillora.export.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality

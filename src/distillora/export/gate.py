@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distillora.data.corpus import Split
+from distillora.data.dataset import Split
 from distillora.data.tokens import tokenize_texts
 from distillora.evaluation.calibration import calibration_error
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.inference.bundle import Quality
 from distillora.models.forward import predict_logits
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
 
 LOGIT_TOLERANCE = 1e-4
 QUALITY_TOLERANCE = 0.005
@@ -32,7 +32,7 @@ class Yardstick:
         thresholds: per label, for multi-label.
     """
 
-    task: Task
+    task: TaskType
     labels: tuple[str, ...]
     thresholds: tuple[float, ...] | None
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from distillora.errors import BundleError, IntegrityError, did_you_mean
-from distillora.inference.toxicity import ToxicityRule
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
+from distillora.signals.toxicity import ToxicityRule
 
 BUNDLE_MANIFEST = "bundle.json"
 TOKENIZER = "tokenizer.json"
@@ -87,7 +87,7 @@ class Manifest(_Part):
 
     format: Literal[1] = 1
     name: str
-    task: Task
+    task: TaskType
     labels: tuple[str, ...] = Field(min_length=2)
     thresholds: tuple[float, ...] | None
     temperature: float = Field(gt=0)

@@ -17,8 +17,8 @@ from tokenizers import Encoding, Tokenizer
 
 from distillora.errors import BundleError, InputError, IntegrityError
 from distillora.inference.bundle import TOKENIZER, Bundle, Precision
-from distillora.inference.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
 from distillora.probabilities import to_probabilities
+from distillora.signals.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _TOKENIZED_AT_ONCE = 4096
@@ -60,7 +60,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scores:
     """Many texts as arrays.
 
     Attributes:
@@ -72,7 +72,7 @@ class Scored:
     truncated: npt.NDArray[np.bool_]
 
 
-class EmotionClassifier:
+class TextClassifier:
     """A bundle, ready to score texts.
 
     Args:
@@ -147,7 +147,7 @@ class EmotionClassifier:
             for row, mass, cut in zip(probabilities, toxicity, scored.truncated, strict=True)
         ]
 
-    def score(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Scored:
+    def score(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Scores:
         """Return the logits of texts as arrays, in their order.
 
         Raises:
@@ -161,7 +161,7 @@ class EmotionClassifier:
         for start in range(0, len(rows), batch_size):
             batch = order[start : start + batch_size]
             logits[batch] = self._run([rows[i] for i in batch])
-        return Scored(logits, np.array(truncated, dtype=bool))
+        return Scores(logits, np.array(truncated, dtype=bool))
 
     def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         for number, text in enumerate(texts):

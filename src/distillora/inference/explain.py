@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from distillora.errors import InputError, did_you_mean
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Explanation:
 
 
 def explain(
-    classifier: EmotionClassifier, text: str, label: str | None = None, *, most_words: int = 128
+    classifier: TextClassifier, text: str, label: str | None = None, *, most_words: int = 128
 ) -> Explanation:
     """Leave out one word at a time and see how far a label's logit falls.
 

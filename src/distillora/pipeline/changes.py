@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from distillora.artifacts import ArmLayout, RunLayout, delete_folder, write_atomic
-from distillora.data.corpus import Corpus
+from distillora.data.dataset import Dataset
 from distillora.data.stored import is_stored, read_stored
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.intact import find_weights_fault, note_renewal
 from distillora.evaluation.results import Fingerprint
-from distillora.pipeline.bench import Workbench
+from distillora.pipeline.context import RunContext
+from distillora.pipeline.describe import name_tasks
 from distillora.pipeline.differences import describe_change
 from distillora.pipeline.fingerprint import take_fingerprint
-from distillora.pipeline.record import BeginningRecord, TrainingRecord
-from distillora.pipeline.schedule import Task, parents
-from distillora.pipeline.wording import name_tasks
+from distillora.pipeline.saving import BeginningRecord, TrainingRecord
+from distillora.pipeline.tasks import Task, parents
 
 _MOST_SHOWN = 12
 
@@ -40,50 +40,50 @@ class Change:
         return self.rescored is None
 
 
-def find_changes(bench: Workbench, tasks: Iterable[Task]) -> dict[Task, Change]:
+def find_changes(context: RunContext, tasks: Iterable[Task]) -> dict[Task, Change]:
     """Compare what was begun or finished with what the recipe and the data ask for now.
 
     Args:
-        bench: plans and data as they are asked for.
+        context: plans and data as they are asked for.
         tasks: in the order in which they are made.
     """
-    before = read_stored(bench.layout.data)[0] if is_stored(bench.layout.data) else None
+    before = read_stored(context.layout.data)[0] if is_stored(context.layout.data) else None
     changes: dict[Task, Change] = {}
     for task in tasks:
-        folder = bench.folder(*task)
+        folder = context.folder(*task)
         if folder.fingerprint.is_file():
-            change = _compare(bench, task, folder, changes, before)
+            change = _compare(context, task, folder, changes, before)
             if change is not None:
                 changes[task] = change
     return changes
 
 
 def _compare(
-    bench: Workbench,
+    context: RunContext,
     task: Task,
     folder: ArmLayout,
     changes: Mapping[Task, Change],
-    before: Corpus | None,
+    before: Dataset | None,
 ) -> Change | None:
     if (torn := _find_torn(folder)) is not None:
         return Change((torn,))
     made = BeginningRecord.read(folder).fingerprint
     needed, reasons = {}, []
-    for parent in parents(bench.data.recipe, *task):
+    for parent in parents(context.data.recipe, *task):
         needed[parent] = made.parents.get(str(parent), "")
-        if (why := _why_new(bench, parent, changes)) is None:
-            needed[parent] = TrainingRecord.read(bench.folder(*parent)).weights_sha256
+        if (why := _why_new(context, parent, changes)) is None:
+            needed[parent] = TrainingRecord.read(context.folder(*parent)).weights_sha256
         elif str(parent) in made.parents:
             reasons.append(f"'{parent}', which it needs, {why}")
-    wanted = take_fingerprint(bench, task, needed)
-    own = describe_change(made, wanted, before, bench.data.corpus)
+    wanted = take_fingerprint(context, task, needed)
+    own = describe_change(made, wanted, before, context.data.dataset)
     if not own and not reasons:
-        faults = _describe_weights(bench, task, folder)
+        faults = _describe_weights(context, task, folder)
         return Change(faults) if faults else None
     only_test = made.model_copy(update={"data": wanted.data}) == wanted and all(
         made.data.get(name) == digest for name, digest in wanted.data.items() if name != "test"
     )
-    rescored = only_test and not reasons and not _describe_weights(bench, task, folder)
+    rescored = only_test and not reasons and not _describe_weights(context, task, folder)
     return Change((*own, *reasons), wanted if rescored else None)
 
 
@@ -99,24 +99,24 @@ def _find_torn(folder: ArmLayout) -> str | None:
     return None
 
 
-def _why_new(bench: Workbench, parent: Task, changes: Mapping[Task, Change]) -> str | None:
+def _why_new(context: RunContext, parent: Task, changes: Mapping[Task, Change]) -> str | None:
     if parent in changes and changes[parent].retrain:
         return "is trained again"
-    if not bench.folder(*parent).training.is_file():
+    if not context.folder(*parent).training.is_file():
         return "is not finished"
     return None
 
 
-def _describe_weights(bench: Workbench, task: Task, folder: ArmLayout) -> tuple[str, ...]:
+def _describe_weights(context: RunContext, task: Task, folder: ArmLayout) -> tuple[str, ...]:
     """Say what is wrong with the weights of an arm, if it was trained and anything is."""
     if not folder.training.is_file():
         return ("its weights on disk are damaged",) if folder.result.is_file() else ()
     fault = find_weights_fault(
         folder.model,
         TrainingRecord.read(folder).weights_sha256,
-        bench.data.corpus.label_names,
-        multi_label=bench.data.recipe.multi_label,
-        baseline=bench.plans[task.arm].arm.init.baseline is not None,
+        context.data.dataset.label_names,
+        multi_label=context.data.recipe.multi_label,
+        baseline=context.plans[task.arm].arm.init.baseline is not None,
     )
     return () if fault is None else (f"its weights on disk are {fault.what}",)
 
@@ -150,7 +150,7 @@ def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
     )
 
 
-def set_changed_aside(bench: Workbench, changes: Mapping[Task, Change]) -> None:
+def set_changed_aside(context: RunContext, changes: Mapping[Task, Change]) -> None:
     """Make way for the arms that no longer fit, so that they are made again.
 
     The run's results and report are deleted; ``renewal.json`` says which arms are being made again,
@@ -158,11 +158,11 @@ def set_changed_aside(bench: Workbench, changes: Mapping[Task, Change]) -> None:
     ``delete_replaced``; one that was only begun is deleted.
     """
     trained = {task for task, change in changes.items() if change.retrain}
-    note_renewal(bench.layout, trained, set(changes) - trained)
-    for path in (bench.layout.results, bench.layout.report, bench.layout.root / "report.md"):
+    note_renewal(context.layout, trained, set(changes) - trained)
+    for path in (context.layout.results, context.layout.report, context.layout.root / "report.md"):
         path.unlink(missing_ok=True)
     for task, change in changes.items():
-        folder = bench.folder(*task)
+        folder = context.folder(*task)
         if change.rescored is None:
             _set_aside(folder)
             continue
@@ -181,8 +181,8 @@ def _set_aside(folder: ArmLayout) -> None:
         delete_folder(folder.root)
 
 
-def delete_replaced(bench: Workbench, tasks: Iterable[Task]) -> None:
+def delete_replaced(context: RunContext, tasks: Iterable[Task]) -> None:
     """Delete the models that were trained again, once the run is complete."""
     for task in tasks:
-        if (replaced := bench.folder(*task).replaced).is_dir():
+        if (replaced := context.folder(*task).replaced).is_dir():
             delete_folder(replaced)

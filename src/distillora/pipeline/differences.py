@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from distillora.data.corpus import Corpus, Split
+from distillora.data.dataset import Dataset, Split
 from distillora.evaluation.results import Fingerprint
 
 
 def describe_change(
-    made: Fingerprint, wanted: Fingerprint, before: Corpus | None, now: Corpus
+    made: Fingerprint, wanted: Fingerprint, before: Dataset | None, now: Dataset
 ) -> list[str]:
     """Say in words what differs between two fingerprints, a reason a line.
 
@@ -49,7 +49,7 @@ def _show(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
-def _labels(before: Corpus | None, now: Corpus) -> str:
+def _labels(before: Dataset | None, now: Dataset) -> str:
     if before is None or before.label_names == now.label_names:
         return "the task or its labels are others"
     gone = [name for name in before.label_names if name not in now.label_names]
@@ -59,7 +59,9 @@ def _labels(before: Corpus | None, now: Corpus) -> str:
     return f"labels: now {' and '.join(parts) or 'in another order'}"
 
 
-def _data(made: Fingerprint, wanted: Fingerprint, before: Corpus | None, now: Corpus) -> list[str]:
+def _data(
+    made: Fingerprint, wanted: Fingerprint, before: Dataset | None, now: Dataset
+) -> list[str]:
     names = dict.fromkeys([*made.data, *wanted.data])
     changed = [name for name in names if made.data.get(name) != wanted.data.get(name)]
     redivided = _describe_division(made, before, now) if changed else None
@@ -69,7 +71,7 @@ def _data(made: Fingerprint, wanted: Fingerprint, before: Corpus | None, now: Co
     return [redivided, *(_rows(name, made, before, now) for name in others)]
 
 
-def _describe_division(made: Fingerprint, before: Corpus | None, now: Corpus) -> str | None:
+def _describe_division(made: Fingerprint, before: Dataset | None, now: Dataset) -> str | None:
     """Say how the rows were divided anew; None if no text moved to another split."""
     known = before is not None and all(
         made.data.get(name) == split.sha256 for name, split in before.splits.items()
@@ -77,7 +79,7 @@ def _describe_division(made: Fingerprint, before: Corpus | None, now: Corpus) ->
     return describe_division(before, now) if before is not None and known else None
 
 
-def describe_division(before: Corpus, now: Corpus) -> str | None:
+def describe_division(before: Dataset, now: Dataset) -> str | None:
     """Say how many texts are in another split than before, and how many are gone or new.
 
     Equal texts are counted one by one; as many of them as possible count as having stayed.
@@ -99,11 +101,11 @@ def describe_division(before: Corpus, now: Corpus) -> str | None:
     )
 
 
-def _count_texts(corpus: Corpus) -> dict[str, Counter[str]]:
-    return {name: Counter(split.texts) for name, split in corpus.splits.items()}
+def _count_texts(dataset: Dataset) -> dict[str, Counter[str]]:
+    return {name: Counter(split.texts) for name, split in dataset.splits.items()}
 
 
-def _rows(name: str, made: Fingerprint, before: Corpus | None, now: Corpus) -> str:
+def _rows(name: str, made: Fingerprint, before: Dataset | None, now: Dataset) -> str:
     old = None if before is None else before.splits.get(name)
     new = now.splits.get(name)
     if old is None or new is None or old.sha256 != made.data.get(name):

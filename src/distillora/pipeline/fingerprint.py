@@ -11,9 +11,9 @@ from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.chain import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
 from distillora.models.backbones import source_sha256
-from distillora.pipeline.bench import Workbench
+from distillora.pipeline.context import RunContext
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.schedule import Task
+from distillora.pipeline.tasks import Task
 from distillora.recipe import Arm, flatten
 from distillora.runtime import resolve_precision
 
@@ -40,19 +40,19 @@ _LEFT_OUT = (
 )
 
 
-def take_fingerprint(bench: Workbench, task: Task, parents: Mapping[Task, str]) -> Fingerprint:
+def take_fingerprint(context: RunContext, task: Task, parents: Mapping[Task, str]) -> Fingerprint:
     """Return the fingerprint of an arm at a seed.
 
     Args:
-        bench: the run: its plans and its data.
+        context: the run: its plans and its data.
         task: which arm, which seed.
         parents: the hash of the weights of each arm that it starts from or learns from.
 
     Raises:
         ModelError: the files of its backbone cannot be read.
     """
-    plan, data = bench.plans[task.arm], bench.data
-    hashes = {name: split.sha256 for name, split in data.corpus.splits.items()}
+    plan, data = context.plans[task.arm], context.data
+    hashes = {name: split.sha256 for name, split in data.dataset.splits.items()}
     if plan.arm.objective.extra_text is not None:
         hashes[EXTRA_TEXT] = data.rows(plan.arm.objective.extra_text).sha256
     is_encoder = not plan.arm.init.baseline
@@ -61,7 +61,7 @@ def take_fingerprint(bench: Workbench, task: Task, parents: Mapping[Task, str]) 
         settings=weight_settings(plan, multi_label=data.recipe.multi_label),
         seed=task.seed,
         data=hashes,
-        labels=_sha256([data.recipe.task, *data.corpus.label_names]),
+        labels=_sha256([data.recipe.task, *data.dataset.label_names]),
         tokenizer=tokenizer_sha256(data.tokenizer(plan.tokenizer)) if is_encoder else None,
         max_length=data.recipe.data.max_length,
         backbone=_backbone(plan.arm),

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from distillora.artifacts import ArmLayout, RunLayout
-from distillora.errors import RunFolderError
-from distillora.pipeline.bench import Workbench
-from distillora.pipeline.ensembles import plan_ensembles
-from distillora.pipeline.schedule import Task, plan_tasks
+from distillora.errors import IntegrityError, RunFolderError
+from distillora.evaluation.predictions import has_recorded_checksum
+from distillora.evaluation.results import ArmResult
+from distillora.pipeline.context import RunContext
+from distillora.pipeline.fingerprint import EVALUATION_CODE
+from distillora.pipeline.saving import BeginningRecord
+from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
 from distillora.recipe import Recipe
 
 _OURS = (".lock", "data")
 """What a run that was killed at its very beginning may have left."""
 
 
-def check_holdings(bench: Workbench) -> None:
+def check_holdings(context: RunContext) -> None:
     """Refuse a folder that the recipe's run cannot go into.
 
     Raises:
         RunFolderError: it holds something else than a run, a run of an earlier version, or an arm
             under the name of an ensemble.
     """
-    _check_folder(bench.layout)
-    _check_ensembles(bench)
+    _check_folder(context.layout)
+    _check_ensembles(context)
 
 
 def _check_folder(layout: RunLayout) -> None:
@@ -56,15 +61,15 @@ def _refuse_older_run(layout: RunLayout) -> None:
     )
 
 
-def _check_ensembles(bench: Workbench) -> None:
+def _check_ensembles(context: RunContext) -> None:
     """Refuse an ensemble that has the name of an arm that the run holds trained.
 
     Raises:
         RunFolderError: which one.
     """
-    for plan in plan_ensembles(bench.data.recipe):
+    for plan in plan_ensembles(context.data.recipe):
         for seed in plan.members:
-            if (folder := bench.folder(plan.name, seed)).fingerprint.is_file():
+            if (folder := context.folder(plan.name, seed)).fingerprint.is_file():
                 raise RunFolderError(
                     f"{folder.root} holds a trained arm, and the recipe makes '{plan.name}' an "
                     "ensemble. Give the ensemble another name, or another folder with --out."
@@ -76,3 +81,39 @@ def find_dropped(layout: RunLayout, recipe: Recipe) -> list[Task]:
     made = {*plan_tasks(recipe)}
     made |= {Task(plan.name, seed) for plan in plan_ensembles(recipe) for seed in plan.members}
     return [task for task in map(Task._make, layout.arms()) if task not in made]
+
+
+class FoundResult(NamedTuple):
+    """The result of an arm that counts; else None and, where there is one, why it does not."""
+
+    result: ArmResult | None
+    why_anew: str = ""
+
+
+def find_result(context: RunContext, task: Task) -> FoundResult:
+    """Return the result of the arm that a folder holds now.
+
+    One that is torn, was left by an ensemble of this name, or belongs to other weights does not
+    count; neither does one whose predictions are gone or changed, or which another version of the
+    evaluation code made.
+    """
+    folder = context.folder(*task)
+    try:
+        result = ArmResult.model_validate_json(folder.result.read_bytes())
+        begun = BeginningRecord.read(folder)
+    except FileNotFoundError:
+        return FoundResult(None)
+    except (OSError, ValueError, IntegrityError):
+        return FoundResult(None, "its result cannot be read")
+    if result.fingerprint != begun.fingerprint:
+        return FoundResult(None, "its result is that of another model")
+    if not has_recorded_checksum(context.layout.root, result):
+        return FoundResult(None, "its predictions are gone, or changed after they were written")
+    if result.evaluation_code != EVALUATION_CODE:
+        return FoundResult(None, _describe_version(result.evaluation_code))
+    return FoundResult(result)
+
+
+def _describe_version(made: int | None) -> str:
+    by = "an earlier version" if made is None else f"version {made}"
+    return f"its result was made by {by} of the evaluation code, which is now {EVALUATION_CODE}"

@@ -28,9 +28,9 @@ from distillora.evaluation.results import (
     Record,
     Results,
 )
-from distillora.pipeline.bench import Workbench, open_bench
+from distillora.pipeline.context import RunContext, open_context
+from distillora.pipeline.evaluate import Scorer, load_scorer
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.scorers import Scorer, load_scorer
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.report import build_report
@@ -83,47 +83,47 @@ def describe_shape(plan: ArmPlan) -> str:
 
 
 def measure_arms(
-    bench: Workbench, arms: Sequence[ArmResult], environment: Environment
+    context: RunContext, arms: Sequence[ArmResult], environment: Environment
 ) -> RunMeasurement:
     """Return the measurement of a run, made now unless one covers every shape already.
 
     It no longer counts when an arm that shares its figures was trained again.
     """
-    found, weights = _read(bench.layout), _weights(bench, arms)
+    found, weights = _read(context.layout), _weights(context, arms)
     if found is None or not set(weights) <= set(found.figures):
-        return measure_now(bench, arms, environment)
+        return measure_now(context, arms, environment)
     if gone := [s for s, own in weights.items() if not set(found.weights[s]) <= set(own)]:
-        bench.reporter.say(
+        context.reporter.say(
             f"  speed is measured again, for arms were trained again since: {'; '.join(gone)}"
         )
-        return measure_now(bench, arms, environment)
+        return measure_now(context, arms, environment)
     found = found.model_copy(update={"weights": found.weights | weights})
-    write_atomic(bench.layout.measurement, found.model_dump_json(indent=1))  # with new arms
+    write_atomic(context.layout.measurement, found.model_dump_json(indent=1))  # with new arms
     return found
 
 
 def measure_now(
-    bench: Workbench, arms: Sequence[ArmResult], environment: Environment
+    context: RunContext, arms: Sequence[ArmResult], environment: Environment
 ) -> RunMeasurement:
     """Measure one arm of each shape, in rounds, and write ``measurement.json``.
 
     A busy machine is warned of, and recorded.
     """
-    models = _load_models(bench, arms)
+    models = _load_models(context, arms)
     several = "" if len(models) == 1 else "s"
-    bench.reporter.stage(f"measuring {len(models)} shape{several} of model in {ROUNDS} rounds")
-    trials = {shape: _trial(bench, scorer) for shape, scorer in models.items()}
+    context.reporter.stage(f"measuring {len(models)} shape{several} of model in {ROUNDS} rounds")
+    trials = {shape: _trial(context, scorer) for shape, scorer in models.items()}
     created = timestamp()
     with watch_load() as others:
         speeds = measure_rounds(trials, ROUNDS)
     for shape, speed in speeds.items():
-        bench.reporter.say(
+        context.reporter.say(
             f"  {shape}: {speed.latency_ms:.2f} ms for one text, {speed.throughput:,.0f} texts/s"
         )
     if busy := others.cores > BUSY_CORES:
-        bench.reporter.warn(
+        context.reporter.warn(
             f"other programs kept {others.cores:.1f} cores busy: repeat with "
-            f"`distillora measure {bench.layout.root}` on an idle machine"
+            f"`distillora measure {context.layout.root}` on an idle machine"
         )
     measured = RunMeasurement(
         measurement=Measurement(
@@ -142,17 +142,17 @@ def measure_now(
             shape: ShapeFigures(**speed._asdict(), device=models[shape].device)
             for shape, speed in speeds.items()
         },
-        weights=_weights(bench, arms),
+        weights=_weights(context, arms),
     )
-    write_atomic(bench.layout.measurement, measured.model_dump_json(indent=1))
+    write_atomic(context.layout.measurement, measured.model_dump_json(indent=1))
     return measured
 
 
 def fill_in(
-    bench: Workbench, arms: Sequence[ArmResult], measured: RunMeasurement
+    context: RunContext, arms: Sequence[ArmResult], measured: RunMeasurement
 ) -> tuple[ArmResult, ...]:
     """Give every arm the figures of its shape; an ensemble has none."""
-    shapes = _shapes(bench, arms)
+    shapes = _shapes(context, arms)
     return tuple(
         _with_figures(arm, shapes[arm.name], measured.figures) if arm.name in shapes else arm
         for arm in arms
@@ -177,12 +177,12 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
         check_chain(results)
         notes = check_run(layout, results)
         # not recipe.yaml, which an unfinished `compare` may have replaced
-        bench = open_bench(parse_recipe(results.recipe), root, reporter)
-        measured = measure_now(bench, results.arms, environment)
+        context = open_context(parse_recipe(results.recipe), root, reporter)
+        measured = measure_now(context, results.arms, environment)
         results = results.model_copy(
             update={
                 "measurement": measured.measurement,
-                "arms": fill_in(bench, results.arms, measured),
+                "arms": fill_in(context, results.arms, measured),
             }
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
@@ -197,32 +197,34 @@ def _read(layout: RunLayout) -> RunMeasurement | None:
         return None
 
 
-def _shapes(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, str]:
+def _shapes(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, str]:
     """Return the shape of each arm by its name; ensembles are no models, and have none."""
-    return {arm.name: describe_shape(bench.plans[arm.name]) for arm in arms if not arm.is_ensemble}
+    return {
+        arm.name: describe_shape(context.plans[arm.name]) for arm in arms if not arm.is_ensemble
+    }
 
 
-def _weights(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, tuple[str, ...]]:
+def _weights(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, tuple[str, ...]]:
     """Return the hashes of the weights of all arms of each shape."""
-    shapes, found = _shapes(bench, arms), defaultdict(list)
+    shapes, found = _shapes(context, arms), defaultdict(list)
     for arm in arms:
         if arm.name in shapes:
             found[shapes[arm.name]].append(arm.weights_sha256)
     return {shape: tuple(own) for shape, own in found.items()}
 
 
-def _load_models(bench: Workbench, arms: Sequence[ArmResult]) -> dict[str, Scorer]:
+def _load_models(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, Scorer]:
     """Load the first arm of each shape whose model is on disk."""
-    shapes = _shapes(bench, arms)
+    shapes = _shapes(context, arms)
     chosen: dict[str, ArmResult] = {}
     for arm in arms:
-        if arm.name in shapes and bench.folder(arm.name, arm.seed).model.is_dir():
+        if arm.name in shapes and context.folder(arm.name, arm.seed).model.is_dir():
             chosen.setdefault(shapes[arm.name], arm)
-    return {shape: load_scorer(bench.at(arm.seed), arm.name) for shape, arm in chosen.items()}
+    return {shape: load_scorer(context.at(arm.seed), arm.name) for shape, arm in chosen.items()}
 
 
-def _trial(bench: Workbench, scorer: Scorer) -> Trial:
-    rows = len(bench.data.corpus.splits["test"])
+def _trial(context: RunContext, scorer: Scorer) -> Trial:
+    rows = len(context.data.dataset.splits["test"])
     together = _spread(rows, min(rows, MOST_TEXTS))
     return Trial(
         predict=scorer,

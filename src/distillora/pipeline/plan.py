@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from transformers import PreTrainedConfig
 
-from distillora.data.corpus import Corpus
+from distillora.data.dataset import Dataset
 from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter
@@ -26,8 +26,8 @@ from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
 from distillora.models.targets import resolve_targets
 from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
-from distillora.pipeline.ensembles import EnsemblePlan
-from distillora.pipeline.wording import describe_label_loss, describe_lora
+from distillora.pipeline.describe import describe_label_loss, describe_lora
+from distillora.pipeline.tasks import EnsemblePlan
 from distillora.recipe import Arm, LoraTuning, Recipe
 
 LATE_RULES = ("random", "searched")
@@ -108,7 +108,7 @@ class ArmPlan:
 
 
 def plan_arms(
-    recipe: Recipe, corpus: Corpus, extra: Mapping[Path, ExtraText] | None = None
+    recipe: Recipe, dataset: Dataset, extra: Mapping[Path, ExtraText] | None = None
 ) -> dict[str, ArmPlan]:
     """Work out every arm that is made, in that order; ensembles are not.
 
@@ -122,7 +122,7 @@ def plan_arms(
         if recipe.arms[name].init.ensemble:
             continue
         try:
-            plans[name] = _plan_arm(name, recipe, corpus, extra or {}, plans)
+            plans[name] = _plan_arm(name, recipe, dataset, extra or {}, plans)
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
@@ -131,16 +131,16 @@ def plan_arms(
 def _plan_arm(
     name: str,
     recipe: Recipe,
-    corpus: Corpus,
+    dataset: Dataset,
     extra: Mapping[Path, ExtraText],
     plans: Mapping[str, ArmPlan],
 ) -> ArmPlan:
     arm = recipe.arms[name]
     if arm.init.baseline:
-        return _plan_baseline(name, recipe, corpus)
+        return _plan_baseline(name, recipe, dataset)
     path = arm.objective.extra_text
     extra_texts = 0 if path is None else len(extra[path].rows)
-    origin = _origin_config(arm, recipe, corpus.label_names, plans)
+    origin = _origin_config(arm, recipe, dataset.label_names, plans)
     available = origin.num_hidden_layers
     late = arm.init.layers in LATE_RULES
     # what `first` keeps stands for layers that are not known yet: as many, and of the same shape
@@ -160,7 +160,7 @@ def _plan_arm(
         trainable=trainable,
         total=total,
         targets=targets,
-        steps=_count_steps(arm, len(corpus.splits["train"]) + extra_texts),
+        steps=_count_steps(arm, len(dataset.splits["train"]) + extra_texts),
         extra_texts=extra_texts,
         tokenizer=plans[arm.init.arm].tokenizer
         if arm.init.arm
@@ -171,10 +171,10 @@ def _plan_arm(
     return plan
 
 
-def _plan_baseline(name: str, recipe: Recipe, corpus: Corpus) -> ArmPlan:
-    config = tfidf_config(corpus.label_names, multi_label=recipe.multi_label)
-    features = len(fit_vectorizer(config, corpus.splits["train"].texts).vocabulary_)
-    parameters = (features + 1) * len(corpus.label_names)
+def _plan_baseline(name: str, recipe: Recipe, dataset: Dataset) -> ArmPlan:
+    config = tfidf_config(dataset.label_names, multi_label=recipe.multi_label)
+    features = len(fit_vectorizer(config, dataset.splits["train"].texts).vocabulary_)
+    parameters = (features + 1) * len(dataset.label_names)
     return ArmPlan(
         name=name,
         arm=recipe.arms[name],

@@ -9,19 +9,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from distillora.artifacts import RunLayout
-from distillora.data.audit import format_warnings
+from distillora.data.audit import find_warnings, format_warnings
 from distillora.data.extra_text import ExtraText
-from distillora.data.warnings import find_warnings
 from distillora.errors import RunFolderError
-from distillora.pipeline.bench import Workbench, set_up_bench
 from distillora.pipeline.changes import Change, find_changes, list_changes
-from distillora.pipeline.ensembles import plan_ensembles
-from distillora.pipeline.finished import find_result
-from distillora.pipeline.holdings import check_holdings, find_dropped
+from distillora.pipeline.context import RunContext, prepare_context
+from distillora.pipeline.describe import name_tasks
+from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
 from distillora.pipeline.plan import plan_table
-from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.pipeline.source import read_source
-from distillora.pipeline.wording import name_tasks
+from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 
@@ -32,16 +29,16 @@ def show_plan(recipe: Recipe, out: Path) -> RenderableType:
     """Work out what the recipe would make in a folder, and what the folder holds of it already."""
     layout, notes = RunLayout(out), list[str]()
     source = read_source(recipe, layout, notes.append)
-    recipe, corpus = source.recipe, source.corpus
-    bench = set_up_bench(recipe, layout, corpus, source.extra, Reporter(quiet=True), jobs=1)
-    rows = ", ".join(f"{name} {len(split):,}" for name, split in corpus.splits.items())
+    recipe, dataset = source.recipe, source.dataset
+    context = prepare_context(recipe, layout, dataset, source.extra, Reporter(quiet=True), jobs=1)
+    rows = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
     about = (
-        f"{recipe.name}: {corpus.source}\n{recipe.task}, {len(corpus.label_names)} labels; {rows}"
+        f"{recipe.name}: {dataset.source}\n{recipe.task}, {len(dataset.label_names)} labels; {rows}"
     )
     found = [] if source.found is None else find_warnings(source.found)
     warnings = format_warnings([*found, *source.chosen])
-    table = plan_table(bench.plans, recipe.seeds, plan_ensembles(recipe))
-    state = [Text(line) for line in _describe_holdings(bench)]
+    table = plan_table(context.plans, recipe.seeds, plan_ensembles(recipe))
+    state = [Text(line) for line in _describe_holdings(context)]
     return Group(Text(about), *notes, *warnings, *describe_extra(source.extra), table, *state)
 
 
@@ -55,51 +52,53 @@ def describe_dropped(dropped: Iterable[Task]) -> str:
     return f"not in the recipe, and left as they are: {name_tasks(dropped)}"
 
 
-def _describe_holdings(bench: Workbench) -> list[str]:
+def _describe_holdings(context: RunContext) -> list[str]:
     """Say what the folder holds and what the command would do with it; nothing of a new folder."""
-    layout = bench.layout
+    layout = context.layout
     try:
-        check_holdings(bench)
+        check_holdings(context)
     except RunFolderError as error:
         return [f"The command would be refused: {error}"]
     if not layout.recipe.is_file():
         return []
-    tasks = plan_tasks(bench.data.recipe)
-    changes = find_changes(bench, tasks)
+    tasks = plan_tasks(context.data.recipe)
+    changes = find_changes(context, tasks)
     lines = [f"{layout.root} holds:"]
-    lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(bench, tasks, changes)]
+    lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(context, tasks, changes)]
     if changes:
         lines += ["  made from something else:"]
         lines += [f"    {line}" for line in list_changes(changes)]
-    if dropped := find_dropped(layout, bench.data.recipe):
+    if dropped := find_dropped(layout, context.data.recipe):
         lines.append(f"  {describe_dropped(dropped)}")
-    return [*lines, _describe_next(bench, tasks, changes)]
+    return [*lines, _describe_next(context, tasks, changes)]
 
 
 def _sort(
-    bench: Workbench, tasks: Iterable[Task], changes: Mapping[Task, Change]
+    context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
 ) -> list[tuple[str, list[Task]]]:
     """Return how far the arms are that fit, and which are that far."""
     states: dict[str, list[Task]] = {name: [] for name in _STATES}
     for task in tasks:
         if task not in changes:
-            states[_find_state(bench, task)].append(task)
+            states[_find_state(context, task)].append(task)
     return [(state, own) for state, own in states.items() if own]
 
 
-def _find_state(bench: Workbench, task: Task) -> str:
-    if find_result(bench, task).result is not None:
+def _find_state(context: RunContext, task: Task) -> str:
+    if find_result(context, task).result is not None:
         return "finished"
-    folder = bench.folder(*task)
+    folder = context.folder(*task)
     if folder.training.is_file():
         return "trained, to be scored"
     return "begun" if folder.fingerprint.is_file() else "not begun"
 
 
-def _describe_next(bench: Workbench, tasks: Iterable[Task], changes: Mapping[Task, Change]) -> str:
+def _describe_next(
+    context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
+) -> str:
     if not changes:
         return "The command keeps what is finished, and makes the rest."
-    new = [task for task in tasks if not bench.folder(*task).fingerprint.is_file()]
+    new = [task for task in tasks if not context.folder(*task).fingerprint.is_file()]
     steps = {
         "train again": [task for task, change in changes.items() if change.retrain],
         "score again": [task for task, change in changes.items() if not change.retrain],

@@ -16,13 +16,12 @@ from distillora.artifacts import (
     write_atomic,
 )
 from distillora.data.audit import AuditRecord, format_audit, format_warnings
-from distillora.data.corpus import Corpus
+from distillora.data.dataset import Dataset
 from distillora.data.stored import is_stored, read_stored, store_data
 from distillora.errors import InputError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
-from distillora.pipeline.bench import Workbench, set_up_bench
 from distillora.pipeline.changes import (
     Change,
     delete_replaced,
@@ -30,18 +29,23 @@ from distillora.pipeline.changes import (
     refuse_changes,
     set_changed_aside,
 )
-from distillora.pipeline.ensembles import plan_ensembles
-from distillora.pipeline.finished import find_result
-from distillora.pipeline.holdings import check_holdings, find_dropped
-from distillora.pipeline.jobs import make_side_by_side
-from distillora.pipeline.judge import judge_arm, judge_ensemble
-from distillora.pipeline.make import make_arm
+from distillora.pipeline.context import (
+    RunContext,
+    audit_data,
+    describe_data,
+    prepare_context,
+    read_data,
+    save_audit,
+)
+from distillora.pipeline.evaluate import evaluate_arm, evaluate_ensemble
+from distillora.pipeline.executors import train_side_by_side
+from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
 from distillora.pipeline.measure import fill_in, measure_arms
 from distillora.pipeline.plan import plan_table
-from distillora.pipeline.prepare import audit_data, describe_data, read_data, save_audit
 from distillora.pipeline.preview import describe_dropped, describe_extra
-from distillora.pipeline.schedule import Task, plan_tasks
 from distillora.pipeline.source import read_source
+from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
+from distillora.pipeline.train import train_arm
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 from distillora.report import write_report
@@ -83,133 +87,139 @@ def compare(
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     source = read_source(recipe, layout, reporter.warn)
     recipe = source.recipe
-    bench = set_up_bench(recipe, layout, source.corpus, source.extra, reporter, jobs)
+    context = prepare_context(recipe, layout, source.dataset, source.extra, reporter, jobs)
     tasks = plan_tasks(recipe)
-    with _open_run(bench, tasks, retrain_changed=retrain_changed):
-        record = describe_data(bench.data, _audit(bench, source.found))
+    with _open_run(context, tasks, retrain_changed=retrain_changed):
+        record = describe_data(context.data, _audit(context, source.found))
         for note in format_warnings([*record.audit.warnings, *source.chosen]):
             reporter.say(note)
         for line in describe_extra(source.extra):
             reporter.say(line)
-        reporter.say(plan_table(bench.plans, recipe.seeds, plan_ensembles(recipe)))
-        _make_arms(bench, tasks, jobs)
+        reporter.say(plan_table(context.plans, recipe.seeds, plan_ensembles(recipe)))
+        _train_arms(context, tasks, jobs)
         if not is_main_process():
             return None
-        judged = {task: _judge(bench, task) for task in tasks}
-        judged |= _judge_ensembles(bench, judged)
+        evaluated = {task: _evaluate_task(context, task) for task in tasks}
+        evaluated |= _evaluate_ensembles(context, evaluated)
         # by seed, each with its arms in their order
-        arms = tuple(judged[task] for task in sorted(judged, key=_by_seed(recipe)))
-        measured = measure_arms(bench, arms, bench.environment)
+        arms = tuple(evaluated[task] for task in sorted(evaluated, key=_by_seed(recipe)))
+        measured = measure_arms(context, arms, context.environment)
         reporter.say("  comparing the arms")
         results = Results(
             recipe=recipe.model_dump(mode="json"),
             data=record,
-            environment=bench.environment,
+            environment=context.environment,
             measurement=measured.measurement,
-            arms=fill_in(bench, arms, measured),
+            arms=fill_in(context, arms, measured),
             evidence=compare_runs(arms, layout.root, recipe.task, recipe.contrasts),
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
         layout.renewal.unlink(missing_ok=True)
         write_report(layout.root)
-        delete_replaced(bench, tasks)
+        delete_replaced(context, tasks)
         return results
 
 
 @contextmanager
-def _open_run(bench: Workbench, tasks: Iterable[Task], *, retrain_changed: bool) -> Iterator[None]:
+def _open_run(
+    context: RunContext, tasks: Iterable[Task], *, retrain_changed: bool
+) -> Iterator[None]:
     """Hold the folder, make sure that what it holds fits, and write recipe and data into it."""
-    layout, data = bench.layout, bench.data
+    layout, data = context.layout, context.data
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
-            check_holdings(bench)
+            check_holdings(context)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
-            changes = find_changes(bench, tasks)
+            changes = find_changes(context, tasks)
             if changes and not retrain_changed:
                 refuse_changes(layout, changes)
             if changes:
-                set_changed_aside(bench, changes)
-            _say_what_happens(bench, changes)
-            if not _is_stored(bench):
-                store_data(layout.data, data.corpus, data.extra)
+                set_changed_aside(context, changes)
+            _say_what_happens(context, changes)
+            if not _is_stored(context):
+                store_data(layout.data, data.dataset, data.extra)
             write_atomic(layout.recipe, data.recipe.dump())
         wait_for_everyone()
         yield
 
 
-def _say_what_happens(bench: Workbench, changes: Mapping[Task, Change]) -> None:
+def _say_what_happens(context: RunContext, changes: Mapping[Task, Change]) -> None:
     if any(change.retrain for change in changes.values()):
-        bench.reporter.say(
+        context.reporter.say(
             "  what is trained again keeps its old model in arms/ARM/replaced-seed-N until the "
             "run is complete"
         )
-    if dropped := find_dropped(bench.layout, bench.data.recipe):
-        bench.reporter.say(f"  {describe_dropped(dropped)}")
+    if dropped := find_dropped(context.layout, context.data.recipe):
+        context.reporter.say(f"  {describe_dropped(dropped)}")
 
 
-def _is_stored(bench: Workbench) -> bool:
+def _is_stored(context: RunContext) -> bool:
     """Whether the run holds exactly this data already."""
-    if not is_stored(bench.layout.data):
+    if not is_stored(context.layout.data):
         return False
-    return read_stored(bench.layout.data) == (bench.data.corpus, bench.data.extra)
+    return read_stored(context.layout.data) == (context.data.dataset, context.data.extra)
 
 
-def _audit(bench: Workbench, found: Corpus | None) -> AuditRecord:
+def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
     """Audit the data as it was found; where it was not read, return the run's audit of it."""
-    if found is None and bench.layout.audit.is_file():
-        return AuditRecord.model_validate_json(bench.layout.audit.read_bytes())
+    if found is None and context.layout.audit.is_file():
+        return AuditRecord.model_validate_json(context.layout.audit.read_bytes())
     # a baseline has no tokenizer of its own
-    encoders = [plan for plan in bench.plans.values() if not plan.arm.init.baseline]
-    first = next(iter(encoders or bench.plans.values()))
-    tokenizer = bench.data.tokenizer(first.tokenizer)
-    audit = audit_data(found or bench.data.corpus, tokenizer, bench.data.recipe.data.max_length)
+    encoders = [plan for plan in context.plans.values() if not plan.arm.init.baseline]
+    first = next(iter(encoders or context.plans.values()))
+    tokenizer = context.data.tokenizer(first.tokenizer)
+    audit = audit_data(
+        found or context.data.dataset, tokenizer, context.data.recipe.data.max_length
+    )
     if is_main_process():
-        save_audit(bench.layout, audit)
+        save_audit(context.layout, audit)
     return audit
 
 
-def _make_arms(bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
+def _train_arms(context: RunContext, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
     """Train what is not finished, one after the other or side by side."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give --jobs or start with torchrun, not both.")
-    finished = {task for task in tasks if find_result(bench, task).result}
+    finished = {task for task in tasks if find_result(context, task).result}
     for task in finished:
-        bench.reporter.say(f"{task}: finished before")
+        context.reporter.say(f"{task}: finished before")
     if jobs > 1:
-        make_side_by_side(bench, tasks, jobs, finished)
+        train_side_by_side(context, tasks, jobs, finished)
         return
     for task in tasks:
         if task not in finished:
-            bench.reporter.stage(str(task))
-            make_arm(bench.at(task.seed), task.arm)
+            context.reporter.stage(str(task))
+            train_arm(context.at(task.seed), task.arm)
 
 
 def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
     return lambda task: recipe.seeds.index(task.seed)
 
 
-def _judge(bench: Workbench, task: Task) -> ArmResult:
+def _evaluate_task(context: RunContext, task: Task) -> ArmResult:
     """Score an arm, unless that is done already."""
-    found = find_result(bench, task)
+    found = find_result(context, task)
     if found.result is None:
-        bench.reporter.stage(f"{task}: scoring")
+        context.reporter.stage(f"{task}: scoring")
         if found.why_anew:
-            bench.reporter.say(f"  scored anew, not trained: {found.why_anew}")
-        return judge_arm(bench.at(task.seed), task.arm)
+            context.reporter.say(f"  scored anew, not trained: {found.why_anew}")
+        return evaluate_arm(context.at(task.seed), task.arm)
     return found.result
 
 
-def _judge_ensembles(bench: Workbench, judged: Mapping[Task, ArmResult]) -> dict[Task, ArmResult]:
+def _evaluate_ensembles(
+    context: RunContext, evaluated: Mapping[Task, ArmResult]
+) -> dict[Task, ArmResult]:
     """Evaluate every ensemble anew, which takes seconds: its members may have changed."""
     found = {}
-    for plan in plan_ensembles(bench.data.recipe):
+    for plan in plan_ensembles(context.data.recipe):
         for seed, members in plan.members.items():
             task = Task(plan.name, seed)
-            bench.reporter.stage(f"{task}: averaging {len(members)} models")
-            own = [judged[member] for member in members]
-            found[task] = judge_ensemble(bench.at(seed), plan, own)
+            context.reporter.stage(f"{task}: averaging {len(members)} models")
+            own = [evaluated[member] for member in members]
+            found[task] = evaluate_ensemble(context.at(seed), plan, own)
     return found
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distillora.artifacts import RunLayout
-from distillora.data.corpus import Corpus
+from distillora.data.dataset import Dataset
 from distillora.data.extra_text import ExtraText
 from distillora.data.stored import is_stored, read_stored
 from distillora.errors import OfflineError, RecipeError
-from distillora.pipeline.prepare import read_data, read_extra_texts, settle_recipe
+from distillora.pipeline.context import read_data, read_extra_texts, settle_recipe
 from distillora.recipe import Data, Recipe, load_recipe
 
 
@@ -22,14 +22,14 @@ class Source(NamedTuple):
         recipe: with what it left open chosen.
         chosen: what was chosen, in words.
         found: the data as it was found; None if it was read from the run.
-        corpus: the data as it is used.
+        dataset: the data as it is used.
         extra: the texts without labels, by the path of their file.
     """
 
     recipe: Recipe
     chosen: tuple[str, ...]
-    found: Corpus | None
-    corpus: Corpus
+    found: Dataset | None
+    dataset: Dataset
     extra: Mapping[Path, ExtraText]
 
 
@@ -45,22 +45,22 @@ def read_source(recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]) 
         DataError, InputError: the data cannot be used.
         OfflineError: the Hub cannot be reached, and the run has no copy.
     """
-    found, corpus, stored = _read_corpus(recipe, layout, warn)
-    settled, chosen = settle_recipe(recipe, corpus)
-    extra = read_extra_texts(settled, corpus, stored)
-    return Source(settled, chosen, found, corpus, extra)
+    found, dataset, stored = _read_dataset(recipe, layout, warn)
+    settled, chosen = settle_recipe(recipe, dataset)
+    extra = read_extra_texts(settled, dataset, stored)
+    return Source(settled, chosen, found, dataset, extra)
 
 
-def _read_corpus(
+def _read_dataset(
     recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]
-) -> tuple[Corpus | None, Corpus, Mapping[Path, ExtraText]]:
+) -> tuple[Dataset | None, Dataset, Mapping[Path, ExtraText]]:
     """Return the data as found (None: from the run) and as used, and copies of extra texts."""
     has_copy = _has_copy(recipe, layout)
     if has_copy and (gone := _find_gone(_paths_of(recipe.data))):
         warn(_use_copy(f"{gone} no longer exists.", layout))
         return None, *read_stored(layout.data)
     try:
-        found, corpus = read_data(recipe)
+        found, dataset = read_data(recipe)
     except OfflineError as error:
         if not has_copy:
             raise
@@ -68,13 +68,13 @@ def _read_corpus(
         return None, *read_stored(layout.data)
     gone = _find_gone(arm.objective.extra_text for arm in recipe.arms.values())
     if not has_copy or not gone:
-        return found, corpus, {}
+        return found, dataset, {}
     before, extra = read_stored(layout.data)
     # beside other rows the copy could hold texts that are tested on now
-    if before != corpus or gone not in extra:
-        return found, corpus, {}
+    if before != dataset or gone not in extra:
+        return found, dataset, {}
     warn(_use_copy(f"{gone} no longer exists.", layout))
-    return found, corpus, extra
+    return found, dataset, extra
 
 
 def _use_copy(reason: str, layout: RunLayout) -> str:

@@ -12,9 +12,9 @@ from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
 from distillora.models.backbones import weights_sha256
-from distillora.pipeline.bench import Workbench, load_arm
+from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.schedule import Task, teachers
+from distillora.pipeline.tasks import Task, teachers
 from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
 from distillora.training import objectives
 from distillora.training.batches import Examples, JoinedExamples
@@ -36,7 +36,7 @@ OutputsBySource = Mapping[tuple[Task, str | Path], TeacherOutputs]
 
 def make_objective(
     settings: recipe.Objective, targets: npt.NDArray[Any], labels: int
-) -> objectives.Objective:
+) -> objectives.TrainingLoss:
     """Return the loss that a recipe describes.
 
     Args:
@@ -51,18 +51,18 @@ def make_objective(
         **{name: getattr(settings, name) for name in _LABEL_SETTINGS},
     )
     terms = {name: getattr(settings, name) for name in _TERMS}
-    return objectives.Objective(**terms, label_term=term)
+    return objectives.TrainingLoss(**terms, label_term=term)
 
 
-def training_examples(bench: Workbench, plan: ArmPlan) -> tuple[JoinedExamples, OutputsBySource]:
+def training_examples(context: RunContext, plan: ArmPlan) -> tuple[JoinedExamples, OutputsBySource]:
     """Return what an arm is trained on, and what its teachers say of it."""
-    data, objective = bench.data, plan.arm.objective
+    data, objective = context.data, plan.arm.objective
     splits: list[str | Path] = ["train"]
     if objective.extra_text is not None:
         splits.append(objective.extra_text)
-    own = teachers(data.recipe, plan.name, bench.seed)
+    own = teachers(data.recipe, plan.name, context.seed)
     outputs = {
-        (teacher, split): teacher_outputs(bench, plan, teacher, split)
+        (teacher, split): teacher_outputs(context, plan, teacher, split)
         for split in splits
         for teacher in own
     }
@@ -78,12 +78,12 @@ def training_examples(bench: Workbench, plan: ArmPlan) -> tuple[JoinedExamples, 
 
 
 def teacher_outputs(
-    bench: Workbench, plan: ArmPlan, teacher: Task, split: str | Path
+    context: RunContext, plan: ArmPlan, teacher: Task, split: str | Path
 ) -> TeacherOutputs:
     """Return a teacher's outputs over the texts of a split, computed if this is the first need."""
-    data, tokenizer_name = bench.data, bench.plans[teacher.arm].tokenizer
+    data, tokenizer_name = context.data, context.plans[teacher.arm].tokenizer
     tokens, tokenizer = data.tokens(tokenizer_name, split), data.tokenizer(tokenizer_name)
-    model = load_arm(bench, *teacher)
+    model = load_arm(context, *teacher)
     key = TeacherKey(
         teacher=weights_sha256(model),
         data=data.rows(split).sha256,
@@ -92,14 +92,14 @@ def teacher_outputs(
         precision=resolve_precision(plan.arm.objective.teacher_precision),
         hidden=plan.arm.objective.hidden_cosine > 0,
     )
-    folder = bench.layout.teacher_outputs / key.digest
+    folder = context.layout.teacher_outputs / key.digest
     if is_main_process():
         with one_at_a_time(folder):  # two students may need it at once
             if not folder.exists():
                 which = "training" if split == "train" else "extra"
                 title = f"{teacher}: outputs over the {which} texts"
-                bench.reporter.say(f"  {title}")
-                with bench.reporter.track(title, len(tokens)) as advance:
+                context.reporter.say(f"  {title}")
+                with context.reporter.track(title, len(tokens)) as advance:
                     model = model.to(device())
                     compute_outputs(folder, key, model, tokens, tokenizer.pad_token_id, advance)
     wait_for_everyone()

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError
-from distillora.readers.columns import choose_text_column
 from distillora.readers.rows import (
     BROKEN,
     LONGEST_LINE,
     Row,
+    Source,
+    choose_text_column,
     shown,
     text_or_problem,
 )
-from distillora.readers.source import Source
 
 _FIX = (
     "Quote a cell that holds {a separator}, a quote or a line break, and double quotes inside it."

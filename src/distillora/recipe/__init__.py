@@ -1,17 +1,23 @@
 """Recipes: what an experiment is made of, as frozen and validated data."""
 
-from distillora.recipe.base import Section, flatten
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
-from distillora.recipe.defaults import suit_recipe
-from distillora.recipe.loading import bundled_recipes, load_recipe, parse_recipe, read_recipe
+from distillora.recipe.loading import (
+    bundled_recipes,
+    load_recipe,
+    parse_recipe,
+    read_recipe,
+    suit_recipe,
+)
 from distillora.recipe.objective import LabelLoss, Objective
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     Init,
     Layers,
     LoraTuning,
+    Section,
     Training,
+    flatten,
 )
 
 __all__ = [

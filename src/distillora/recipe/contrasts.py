@@ -8,8 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from distillora.errors import did_you_mean
-from distillora.recipe.base import Section
-from distillora.recipe.sections import Init
+from distillora.recipe.sections import Init, Section
 
 
 class Contrast(Section):

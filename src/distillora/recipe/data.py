@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distillora.recipe.base import Count, Number, Section
+from distillora.recipe.sections import Count, Number, Section
 
 GOEMOTIONS_ID = "google-research-datasets/go_emotions"
 GOEMOTIONS_CONFIG = "simplified"

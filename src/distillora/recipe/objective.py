@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from distillora.recipe.base import Number, Section
+from distillora.recipe.sections import Number, Section
 
 LabelLoss = Literal["plain", "weighted", "focal", "asymmetric"]
 

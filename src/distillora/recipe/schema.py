@@ -13,14 +13,15 @@ import yaml
 from pydantic import Field, model_validator
 
 from distillora.errors import did_you_mean
-from distillora.recipe.base import Count, Section
 from distillora.recipe.contrasts import Contrast, check_contrasts
 from distillora.recipe.data import Data
 from distillora.recipe.grid import expand_grids
 from distillora.recipe.objective import Objective
 from distillora.recipe.sections import (
+    Count,
     FullTuning,
     Init,
+    Section,
     Training,
     Tuning,
 )

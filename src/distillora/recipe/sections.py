@@ -1,14 +1,45 @@
-"""The sections of a recipe that say what an arm starts from, what is trained, and how."""
+"""What every section of a recipe is, and its numbers."""
 
 from __future__ import annotations
 
 import math
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from distillora.errors import did_you_mean
-from distillora.recipe.base import Count, Number, Section
+
+
+def _refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_refuse_bool)]
+Count = Annotated[int, BeforeValidator(_refuse_bool)]
+
+
+def flatten(values: Any, path: str = "") -> dict[str, Any]:
+    """Return nested settings by their path.
+
+    >>> flatten({"training": {"epochs": 3, "warmup": 0.1}})
+    {'training.epochs': 3, 'training.warmup': 0.1}
+    """
+    if not isinstance(values, dict):
+        return {path: values}
+    return {
+        key: leaf
+        for name, value in values.items()
+        for key, leaf in flatten(value, f"{path}.{name}" if path else str(name)).items()
+    }
+
+
+class Section(BaseModel):
+    """A part of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
 
 LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", "searched"]
 Layers = LayerRule | tuple[int, ...]

@@ -10,9 +10,9 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 
-from distillora.evaluation.results import AuditRecord, Task
+from distillora.evaluation.results import AuditRecord, TaskType
 from distillora.report import formats
-from distillora.report.blocks import Figure
+from distillora.report.formats import Figure
 from distillora.report.summary import ArmSummary, labels_on_test
 from distillora.report.theme import arm_scales, colour, draw
 
@@ -140,7 +140,7 @@ def _label_chart(rows: list[dict[str, Any]], labels: list[str], arms: list[str])
     return (span + dots).properties(width=540, height=_ROW * len(labels))
 
 
-def confusion_figure(arm: ArmSummary, labels: Sequence[str], task: Task) -> Figure | None:
+def confusion_figure(arm: ArmSummary, labels: Sequence[str], task: TaskType) -> Figure | None:
     """Draw which label the arm predicts for each class, as shares of the class's rows.
 
     The seeds' counts are added up; None if a run was not counted (older results).

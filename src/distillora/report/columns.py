@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from distillora.evaluation.results import ArmResult, Ladder, Rung, TunedMetrics
 from distillora.report import formats
-from distillora.report.blocks import MISSING, Cell
+from distillora.report.formats import MISSING, Cell
 from distillora.report.summary import (
     ArmSummary,
     MaybeReader,

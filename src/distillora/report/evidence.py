@@ -9,15 +9,16 @@ import altair as alt
 from distillora.evaluation.evidence import ArmEvidence, Difference, Estimate, Evidence
 from distillora.evaluation.results import Results
 from distillora.report import formats
-from distillora.report.blocks import MISSING, Block, Cell, Figure, Table, Text
 from distillora.report.contrasts import (
     METRIC_NAMES,
     NOTHING_ASKED,
     contrast_table,
     metric_title,
     p_value,
+    share_table,
+    shared_teachers,
 )
-from distillora.report.shares import share_table, shared_teachers
+from distillora.report.formats import MISSING, Block, Cell, Figure, Table, Text
 from distillora.report.theme import arm_scales, colour, draw
 
 _ROW = 30  # pixels for an arm

@@ -15,12 +15,12 @@ from distillora.evaluation.chain import check_chain
 from distillora.evaluation.intact import check_run, load_results
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
-from distillora.report.blocks import Block, Figure, Page, Section, Text
 from distillora.report.evidence import evidence_blocks
+from distillora.report.formats import Block, Figure, Page, Section, Text
 from distillora.report.provenance import audit_blocks, origin_blocks
 from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
-from distillora.report.searches import search_table
 from distillora.report.summary import summarise
+from distillora.report.tables import search_table
 from distillora.report.timing import describe_measurement
 from distillora.report.tradeoff import tradeoff_figure
 from distillora.report.verdict import Verdict, judge

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import yaml
 
 from distillora.data.audit import AuditRecord, LengthRecord, SplitAudit
-from distillora.data.taxonomy import are_emotions
+from distillora.data.labels import are_emotions
 from distillora.evaluation.results import ArmEnvironment, ArmResult, Environment, Results
 from distillora.report import formats
-from distillora.report.blocks import MISSING, Block, Cell, Code, Table, Text
 from distillora.report.charts import class_figure
+from distillora.report.formats import MISSING, Block, Cell, Code, Table, Text
 from distillora.report.tables import origin_table
 
 _Line = tuple[str, Callable[[SplitAudit], str]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 
-from distillora.data.taxonomy import EKMAN
+from distillora.data.labels import EKMAN
 from distillora.evaluation.results import Results
 
 PROTOCOL = (

@@ -11,7 +11,7 @@ import altair as alt
 
 from distillora.evaluation.results import Results
 from distillora.report import formats
-from distillora.report.blocks import Figure
+from distillora.report.formats import Figure
 from distillora.report.summary import (
     ArmSummary,
     MaybeReader,

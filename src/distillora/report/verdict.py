@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distillora.evaluation.evidence import FEWEST_SEEDS, Evidence
-from distillora.evaluation.results import Results, Task
+from distillora.evaluation.results import Results, TaskType
 from distillora.report import formats
-from distillora.report.blocks import Card
 from distillora.report.contrasts import tell_contrasts
+from distillora.report.formats import Card
 from distillora.report.seeds import tell_seeds
 from distillora.report.summary import (
     ArmSummary,
@@ -104,7 +104,7 @@ def _cheapest(arms: Sequence[ArmSummary]) -> ArmSummary:
     return max(arms, key=lambda arm: arm.mean(chosen_by))
 
 
-def _quality(best: ArmSummary, task: Task, alone: bool) -> str:
+def _quality(best: ArmSummary, task: TaskType, alone: bool) -> str:
     rows = formats.count(best.first.metrics.test.rows)
     chosen = formats.ratio(best.mean(chosen_by))
     by = "weighted F1" if task == "single_label" else "average precision"
@@ -117,7 +117,7 @@ def _quality(best: ArmSummary, task: Task, alone: bool) -> str:
     return f"{lead} On the {rows} test texts it reaches {_test_figures(best, task)}."
 
 
-def _test_figures(arm: ArmSummary, task: Task) -> str:
+def _test_figures(arm: ArmSummary, task: TaskType) -> str:
     weighted = f"a weighted F1 of {formats.ratio(arm.mean(f1_on_test))}"
     if task == "single_label":
         return f"{weighted} and an accuracy of {formats.ratio(arm.mean(accuracy_on_test))}"

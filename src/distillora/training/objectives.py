@@ -102,7 +102,7 @@ def hidden_cosine(student: Tensor, teacher: Tensor, attention_mask: Tensor) -> T
 
 
 @dataclass(frozen=True)
-class Objective:
+class TrainingLoss:
     """The weighted sum of the terms; a weight of 0 leaves the term out.
 
     ``labels`` is the weight of ``label_term``, which rows without a label do not count in; all rows

@@ -33,7 +33,7 @@ from distillora.training.checkpoints import (
     read_clock,
 )
 from distillora.training.dropout import use_byte_dropout
-from distillora.training.objectives import Objective, label_loss
+from distillora.training.objectives import TrainingLoss, label_loss
 from distillora.training.rates import factors_b, set_rate
 
 _LOG_STEPS = 50
@@ -57,12 +57,12 @@ class Trained:
 
 
 class ObjectiveTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer that minimises an :class:`Objective` on length-grouped batches."""
+    """A Trainer that minimises an :class:`TrainingLoss` on length-grouped batches."""
 
     def __init__(
         self,
         *args: Any,
-        objective: Objective,
+        objective: TrainingLoss,
         plus_ratio: float = 1.0,
         head_learning_rate: float | None = None,
         **kwargs: Any,
@@ -192,7 +192,7 @@ def train(
     examples: Examples | JoinedExamples,
     validation: Examples,
     *,
-    objective: Objective,
+    objective: TrainingLoss,
     settings: Training,
     metric: str,
     epoch_metrics: EpochMetrics,

@@ -15,12 +15,12 @@ import pytest
 
 from distillora.errors import DistilloraError
 from distillora.inference.bulk import score_file
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_bundle: Path) -> EmotionClassifier:
-    return EmotionClassifier.load(tiny_bundle, threads=1)
+def classifier(tiny_bundle: Path) -> TextClassifier:
+    return TextClassifier.load(tiny_bundle, threads=1)
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_a_row_that_cannot_be_scored_is_written_with_its_error(
-    classifier: EmotionClassifier, tmp_path: Path, name: str
+    classifier: TextClassifier, tmp_path: Path, name: str
 ) -> None:
     content, where, words = BAD_ROWS[name]
     (tmp_path / name).write_bytes(content)
@@ -67,7 +67,7 @@ def test_a_row_that_cannot_be_scored_is_written_with_its_error(
 
 @pytest.mark.parametrize("name", BAD_ROWS)
 def test_strict_stops_at_it_with_file_and_row(
-    classifier: EmotionClassifier, tmp_path: Path, name: str
+    classifier: TextClassifier, tmp_path: Path, name: str
 ) -> None:
     content, where, words = BAD_ROWS[name]
     (tmp_path / name).write_bytes(content)
@@ -80,7 +80,7 @@ def test_strict_stops_at_it_with_file_and_row(
 
 
 def test_a_parquet_row_without_text_or_with_broken_bytes_is_written_with_its_error(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     raw = pa.array([b"w5", None, b"caf\xe9", b" "]).cast(pa.binary())
     texts = pa.Array.from_buffers(pa.string(), 4, raw.buffers())
@@ -119,7 +119,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_file_that_cannot_be_trusted_is_refused_with_place_and_fix(
-    classifier: EmotionClassifier, tmp_path: Path, name: str
+    classifier: TextClassifier, tmp_path: Path, name: str
 ) -> None:
     content, words = REFUSED[name]
     (tmp_path / name).write_bytes(content)
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_trusted_is_refused_with_place_and_fix(
 
 
 def test_a_missing_column_is_named_with_the_nearest(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     (tmp_path / "in.csv").write_text("id,comment_body\n1,w5\n")
     (tmp_path / "in.jsonl").write_text('{"id": 1, "comment_body": "w5"}\n')
@@ -144,7 +144,7 @@ def test_a_missing_column_is_named_with_the_nearest(
         score_file(classifier, tmp_path / "in.parquet", tmp_path / "out.csv", text_column="id")
 
 
-def test_both_ends_must_be_possible(classifier: EmotionClassifier, tmp_path: Path) -> None:
+def test_both_ends_must_be_possible(classifier: TextClassifier, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("text\nw5\n")
     (tmp_path / "link.csv").symlink_to(source)
@@ -172,7 +172,7 @@ def test_both_ends_must_be_possible(classifier: EmotionClassifier, tmp_path: Pat
 
 
 def test_too_many_keys_for_a_table_are_refused_and_written_as_json_lines(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     lines = [json.dumps({"text": "w5", f"key{i}": i}) for i in range(2500)]
     (tmp_path / "in.jsonl").write_text("\n".join(lines))

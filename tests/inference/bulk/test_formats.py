@@ -15,15 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from distillora.inference.bulk import FORMATS, score_file
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.classifier import TextClassifier
 
 TEXTS = ["w5 w6 w9", 'w7, "quoted"\nand more', "ünïcode 😀 w8", "w10\tw11", "  w12 ", "w13"]
 EXTENSIONS = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "parquet": "parquet", "text": "txt"}
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_bundle: Path) -> EmotionClassifier:
-    return EmotionClassifier.load(tiny_bundle, threads=1)
+def classifier(tiny_bundle: Path) -> TextClassifier:
+    return TextClassifier.load(tiny_bundle, threads=1)
 
 
 def write(path: Path, texts: list[str]) -> Path:
@@ -59,7 +59,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("source", FORMATS)
 def test_rows_go_from_any_format_to_any_format(
-    classifier: EmotionClassifier, tmp_path: Path, source: str, target: str
+    classifier: TextClassifier, tmp_path: Path, source: str, target: str
 ) -> None:
     texts = [t for t in TEXTS if source != "text" or "\n" not in t]
     before = write(tmp_path / f"in.{EXTENSIONS[source]}", texts)
@@ -75,7 +75,7 @@ def test_rows_go_from_any_format_to_any_format(
 
 
 def test_the_columns_asked_for_are_added_in_their_order_with_the_error_last(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     source = write(tmp_path / "in.csv", TEXTS)
     chosen = ["toxic", "scores", "truncated", "labels"]
@@ -93,7 +93,7 @@ def test_the_columns_asked_for_are_added_in_their_order_with_the_error_last(
 
 
 def test_labels_are_apart_by_semicolons_in_csv_and_a_list_in_json(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     source = write(tmp_path / "in.csv", TEXTS)
     for name in ("out.csv", "out.jsonl"):
@@ -104,7 +104,7 @@ def test_labels_are_apart_by_semicolons_in_csv_and_a_list_in_json(
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_data(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     (tmp_path / "in.csv").write_bytes(b'\xef\xbb\xbfbody,id\r\n"w5\r\nw6",1\r\nw7,2\r\n')
     (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbfw5 w6\r\nw7\r\n")
@@ -115,7 +115,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_data(
 
 
 def test_lone_carriage_returns_nul_bytes_and_a_megabyte_survive_csv(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     texts = ["one\rtwo", "nul \0 byte", "w5 " * 350_000, 'a "quote"', "semi;colon"]
     source = write(tmp_path / "in.parquet", texts)
@@ -128,7 +128,7 @@ def test_lone_carriage_returns_nul_bytes_and_a_megabyte_survive_csv(
 
 
 def test_a_table_without_rows_gives_a_header_alone(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     (tmp_path / "in.csv").write_text("id,text\n")
     assert score_file(classifier, tmp_path / "in.csv", tmp_path / "out.csv").rows == 0
@@ -138,7 +138,7 @@ def test_a_table_without_rows_gives_a_header_alone(
     assert pq.read_table(tmp_path / "out.parquet").column_names == header.strip().split(",")
 
 
-def test_streams_are_read_and_written(classifier: EmotionClassifier, tmp_path: Path) -> None:
+def test_streams_are_read_and_written(classifier: TextClassifier, tmp_path: Path) -> None:
     content = write(tmp_path / "in.parquet", TEXTS).read_bytes()
     out = io.BytesIO()
     score_file(
@@ -149,7 +149,7 @@ def test_streams_are_read_and_written(classifier: EmotionClassifier, tmp_path: P
 
 
 def test_a_json_object_is_written_as_it_was_with_the_scores_at_its_end(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     lines = [
         '{"text": "w5", "n": 1.10, "big": 123456789012345678901234567890}',
@@ -166,7 +166,7 @@ def test_a_json_object_is_written_as_it_was_with_the_scores_at_its_end(
 
 
 def test_json_values_keep_their_type_in_parquet_and_new_keys_become_columns(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     rows = [
         {"text": "w5", "int": 1, "float": 1, "mixed": 1, "flag": True, "deep": {"a": [1]}},
@@ -193,7 +193,7 @@ def test_json_values_keep_their_type_in_parquet_and_new_keys_become_columns(
 
 
 def test_parquet_to_parquet_keeps_types_values_and_metadata(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     columns = {
         "text": pa.array(["w5", None, "w6", "w5"]).dictionary_encode(),
@@ -215,7 +215,7 @@ def test_parquet_to_parquet_keeps_types_values_and_metadata(
 
 
 def test_parquet_values_have_a_text_form_elsewhere(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     moment = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
     table = pa.table(
@@ -239,7 +239,7 @@ def test_parquet_values_have_a_text_form_elsewhere(
 
 
 def test_an_older_output_is_replaced_only_by_a_whole_one(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.csv"
     out.write_text("older\n")

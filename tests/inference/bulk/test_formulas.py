@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from distillora.inference.bulk import score_file
-from distillora.inference.bulk.formulas import neutralise
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.bulk.writers import neutralise
+from distillora.inference.classifier import TextClassifier
 
 FORMULAS = [
     "=1+1",
@@ -40,12 +40,12 @@ def test_numbers_and_plain_text_are_left(cell: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_bundle: Path) -> EmotionClassifier:
-    return EmotionClassifier.load(tiny_bundle, threads=1)
+def classifier(tiny_bundle: Path) -> TextClassifier:
+    return TextClassifier.load(tiny_bundle, threads=1)
 
 
 def test_csv_is_neutralised_and_json_and_parquet_are_exact(
-    classifier: EmotionClassifier, tmp_path: Path
+    classifier: TextClassifier, tmp_path: Path
 ) -> None:
     rows = [{"=head": text, "text": "w5", "n": -3} for text in FORMULAS]
     source = tmp_path / "in.jsonl"

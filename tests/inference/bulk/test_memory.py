@@ -12,8 +12,8 @@ PEAK = """
 import sys
 from pathlib import Path
 from distillora.inference.bulk import score_file
-from distillora.inference.classifier import EmotionClassifier
-classifier = EmotionClassifier.load(sys.argv[1], threads=1)
+from distillora.inference.classifier import TextClassifier
+classifier = TextClassifier.load(sys.argv[1], threads=1)
 score_file(classifier, sys.argv[2], sys.argv[3], text_column="body")
 # not ru_maxrss, which begins at the peak of the process that started this one
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

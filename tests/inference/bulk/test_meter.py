@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from distillora.inference.bulk import score_file
-from distillora.inference.bulk.meter import describe
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.bulk.score import describe
+from distillora.inference.classifier import TextClassifier
 from distillora.progress import Reporter
 
 
@@ -20,7 +20,7 @@ def test_speed_and_time_left_come_from_the_rows_of_this_run() -> None:
 
 def test_a_terminal_shows_a_bar_and_a_file_none(tmp_path: Path, tiny_bundle: Path) -> None:
     (tmp_path / "in.txt").write_text("w5 w6\n" * 5000)
-    classifier = EmotionClassifier.load(tiny_bundle, threads=1)
+    classifier = TextClassifier.load(tiny_bundle, threads=1)
     for terminal in (True, False):
         shown = io.StringIO()
         console = Console(file=shown, force_terminal=terminal, width=120)

@@ -21,12 +21,12 @@ import pytest
 
 from distillora.errors import DistilloraError, StorageError
 from distillora.inference.bulk import score_file
-from distillora.inference.classifier import EmotionClassifier, Prediction
+from distillora.inference.classifier import Prediction, TextClassifier
 
 ROWS = 9000  # five chunks
 
 
-class Counting(EmotionClassifier):
+class Counting(TextClassifier):
     """A classifier that counts what it scores, and can be interrupted by its user."""
 
     texts: int = 0
@@ -123,7 +123,7 @@ def test_another_input_model_or_option_is_refused(
     out = tmp_path / "out.csv"
     interrupt(classifier, source, out, calls=1)
     other = Counting.load(tiny_bundle, precision="fp32", threads=1)
-    cases: list[tuple[EmotionClassifier, dict[str, Any], str]] = [
+    cases: list[tuple[TextClassifier, dict[str, Any], str]] = [
         (other, {}, "the precision"),
         (classifier, {"columns": ["label"]}, "the added columns"),
         (classifier, {"prefix": "x_"}, "the added columns"),
@@ -176,7 +176,7 @@ def test_two_runs_do_not_share_an_output(
 def test_an_input_that_is_written_meanwhile_is_refused(
     classifier: Counting, source: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
-    class Meanwhile(EmotionClassifier):
+    class Meanwhile(TextClassifier):
         def predict(self, texts: str | Sequence[str], **options: Any) -> list[Prediction]:
             with source.open("a") as stream:
                 stream.write("9999,w7\n")

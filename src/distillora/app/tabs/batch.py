@@ -11,7 +11,7 @@ import streamlit as st
 from distillora.app.scoring import (
     FORMATS,
     MIME,
-    Scored,
+    ScoredFile,
     WatchedClassifier,
     format_of,
     preview,
@@ -65,7 +65,7 @@ def show(view: View) -> None:
         )
         bar.empty()
         st.session_state["scored"] = (ticket, scored)
-    made: tuple[str, Scored] | None = st.session_state.get("scored")
+    made: tuple[str, ScoredFile] | None = st.session_state.get("scored")
     if made and made[0] == ticket:
         _show_result(made[1])
     elif made:
@@ -100,7 +100,7 @@ def _count_rows(content: bytes, kind: Format) -> int:
     return content.count(b"\n")
 
 
-def _show_result(scored: Scored) -> None:
+def _show_result(scored: ScoredFile) -> None:
     summary = scored.summary
     st.success(
         f"{summary.rows:,} rows in {summary.seconds:.1f} s"
@@ -121,5 +121,5 @@ def _show_result(scored: Scored) -> None:
     st.dataframe(_head(scored), hide_index=True, alt="First rows of the scored file")
 
 
-def _head(scored: Scored) -> pd.DataFrame:
+def _head(scored: ScoredFile) -> pd.DataFrame:
     return preview(scored.content, scored.format, scored.name).astype(str)

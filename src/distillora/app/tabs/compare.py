@@ -17,7 +17,7 @@ from distillora.app.reading import read_toxicity, tell_labels
 from distillora.app.samples import describe_source, score_drawing
 from distillora.app.state import View
 from distillora.errors import DistilloraError
-from distillora.inference.classifier import EmotionClassifier, Prediction
+from distillora.inference.classifier import Prediction, TextClassifier
 
 MOST_LABELS = 8
 _REPEATS = 7
@@ -28,7 +28,7 @@ class Answer:
     """One model's answer to the text, and the median time that it took."""
 
     choice: Choice
-    classifier: EmotionClassifier
+    classifier: TextClassifier
     prediction: Prediction
     milliseconds: float
 
@@ -77,7 +77,7 @@ def _show_hints(view: View) -> None:
         st.caption(f"Of this run, the weights of {', '.join(missing)} were not kept.")
 
 
-def _open(choices: Sequence[Choice]) -> list[tuple[Choice, EmotionClassifier]]:
+def _open(choices: Sequence[Choice]) -> list[tuple[Choice, TextClassifier]]:
     """Open the models; one that cannot be opened is told of and left out."""
     opened = []
     for choice in choices:
@@ -88,7 +88,7 @@ def _open(choices: Sequence[Choice]) -> list[tuple[Choice, EmotionClassifier]]:
     return opened
 
 
-def _ask(choice: Choice, classifier: EmotionClassifier, text: str) -> Answer:
+def _ask(choice: Choice, classifier: TextClassifier, text: str) -> Answer:
     prediction = classifier.predict(text)[0]
     times = []
     for _ in range(_REPEATS):

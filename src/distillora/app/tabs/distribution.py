@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from distillora.app.bars import Bar, draw_bars
-from distillora.app.feelings import FEELINGS, feeling_of
-from distillora.app.samples import Example, describe_source, score_drawing
+from distillora.app.samples import SampledText, describe_source, score_drawing
+from distillora.app.sentiment import SENTIMENTS, sentiment_of
 from distillora.app.state import View
 
 
@@ -42,7 +42,7 @@ def show(view: View) -> None:
     )
 
 
-def frequencies(examples: Sequence[Example]) -> pd.DataFrame:
+def frequencies(examples: Sequence[SampledText]) -> pd.DataFrame:
     """Count the labels of a sample, the most often predicted first."""
     predicted = Counter(example.prediction.label for example in examples)
     true = Counter(label for example in examples for label in example.truth)
@@ -59,8 +59,8 @@ def frequencies(examples: Sequence[Example]) -> pd.DataFrame:
 
 def _show_feelings(predicted: Counter[str], texts: int) -> None:
     with st.container(horizontal=True):
-        for feeling in FEELINGS:
-            count = sum(n for label, n in predicted.items() if feeling_of(label) == feeling)
+        for feeling in SENTIMENTS:
+            count = sum(n for label, n in predicted.items() if sentiment_of(label) == feeling)
             st.metric(
                 f"{feeling.symbol} {feeling.name}", f"{count / texts:.0%}", border=True, width=150
             )
@@ -75,7 +75,8 @@ def _chart(predicted: Counter[str], true: Counter[str], texts: int) -> str:
             predicted[label] / most,
             true[label] / most,
             str(predicted[label]),
-            f"{label} ({feeling_of(label).name}): predicted {predicted[label]}, true {true[label]}",
+            f"{label} ({sentiment_of(label).name}): "
+            f"predicted {predicted[label]}, true {true[label]}",
         )
         for label in labels
     ]

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from distillora.app.charts import Cell, confusion_chart
-from distillora.app.feelings import FEELINGS, OTHER, feeling_of
-from distillora.app.samples import Example, describe_source, score_drawing
+from distillora.app.charts import Confusion, confusion_chart
+from distillora.app.samples import SampledText, describe_source, score_drawing
+from distillora.app.sentiment import OTHER, SENTIMENTS, sentiment_of
 from distillora.app.state import View
 
 ANY = "any"
@@ -44,16 +44,16 @@ def show(view: View) -> None:
     )
 
 
-def confusions(examples: Sequence[Example]) -> list[Cell]:
+def confusions(examples: Sequence[SampledText]) -> list[Confusion]:
     """Count pairs of true and predicted label; a right text counts for its predicted label."""
     counts: Counter[tuple[str, str]] = Counter()
     for example in examples:
         seen = example.prediction.label
         counts.update((true, seen) for true in ((seen,) if example.is_right else example.truth))
-    return [Cell(true, seen, n) for (true, seen), n in counts.most_common()]
+    return [Confusion(true, seen, n) for (true, seen), n in counts.most_common()]
 
 
-def _show_list(wrong: Sequence[Example]) -> None:
+def _show_list(wrong: Sequence[SampledText]) -> None:
     left, right = st.columns(2)
     truths = sorted({label for example in wrong for label in example.truth})
     true = left.selectbox("True label", [ANY, *truths], key="true", bind="query-params")
@@ -92,20 +92,20 @@ def _show_list(wrong: Sequence[Example]) -> None:
     st.caption(f"{len(kept)} of {len(wrong)} errors shown.")
 
 
-def _best_true(example: Example) -> float | None:
+def _best_true(example: SampledText) -> float | None:
     """Return the highest probability of a true label; None if the model knows none of them."""
     scores = example.prediction.scores
     return max((scores[label] for label in example.truth if label in scores), default=None)
 
 
-def _order(cells: Sequence[Cell]) -> list[str]:
+def _order(cells: Sequence[Confusion]) -> list[str]:
     """Return the labels that occur, by feeling and then by name."""
-    feelings = [*FEELINGS, OTHER]
+    feelings = [*SENTIMENTS, OTHER]
     labels = {label for cell in cells for label in (cell.true, cell.predicted)}
-    return sorted(labels, key=lambda label: (feelings.index(feeling_of(label)), label))
+    return sorted(labels, key=lambda label: (feelings.index(sentiment_of(label)), label))
 
 
-def _worst(cells: Sequence[Cell]) -> str:
+def _worst(cells: Sequence[Confusion]) -> str:
     off = [cell for cell in cells if cell.true != cell.predicted][:3]
     told = ", ".join(f"{c.true} as {c.predicted} ({c.texts})" for c in off)
     return f"Most often: {told}."

@@ -6,9 +6,9 @@ from html import escape
 
 import streamlit as st
 
-from distillora.app.feelings import mark
 from distillora.app.reading import read_toxicity, tell_doubt, tell_labels
-from distillora.app.samples import Example, describe_source, score_drawing
+from distillora.app.samples import SampledText, describe_source, score_drawing
+from distillora.app.sentiment import mark
 from distillora.app.state import View
 
 
@@ -27,7 +27,7 @@ def show_examples(view: View) -> None:
     st.caption(describe_source(view.options.data))
 
 
-def _card(example: Example, view: View) -> str:
+def _card(example: SampledText, view: View) -> str:
     prediction = example.prediction
     reading = read_toxicity(prediction, view.rule, view.classifier.task)
     toxicity = []

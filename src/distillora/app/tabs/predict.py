@@ -8,9 +8,15 @@ import streamlit as st
 
 from distillora.app import state, words
 from distillora.app.bars import draw_bars, probability_bars, thresholds_of
-from distillora.app.feelings import feeling_of
-from distillora.app.highlight import highlight, tell_effects
-from distillora.app.reading import ToxicityReading, read_toxicity, tell_doubt, tell_labels
+from distillora.app.reading import (
+    ToxicityReading,
+    highlight,
+    read_toxicity,
+    tell_doubt,
+    tell_effects,
+    tell_labels,
+)
+from distillora.app.sentiment import sentiment_of
 from distillora.app.state import Asked, Question, View
 from distillora.app.tabs.examples import show_examples
 from distillora.inference.classifier import Prediction
@@ -87,7 +93,7 @@ def _answer(asked: Asked, view: View) -> None:
 
 
 def _show_verdict(prediction: Prediction, view: View) -> None:
-    feeling = feeling_of(prediction.label)
+    feeling = sentiment_of(prediction.label)
     many = len(prediction.labels) > 1
     note = f"All that reach their thresholds: {tell_labels(prediction)}." if many else ""
     st.html(

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from distillora.errors import InputError
-from distillora.inference.bulk.columns import AddedColumns
-from distillora.inference.bulk.tables import ParquetTarget
-from distillora.inference.bulk.target import DelimitedTarget, JsonTarget, LabelTarget, Target
-from distillora.readers.arrow import import_pyarrow
-from distillora.readers.formats import Format, choose_format
-from distillora.readers.opening import DELIMITERS, check_readable, open_table
-from distillora.readers.source import Source
+from distillora.inference.bulk.added_columns import AddedColumns
+from distillora.inference.bulk.writers import (
+    DelimitedTarget,
+    JsonTarget,
+    LabelTarget,
+    ParquetTarget,
+    Target,
+)
+from distillora.readers.formats import DELIMITERS, Format, check_readable, choose_format, open_table
+from distillora.readers.parquet import import_pyarrow
+from distillora.readers.rows import Source
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,26 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
 from distillora import __version__
 from distillora.artifacts import explain_full_disk, sha256_file
 from distillora.errors import DataError, InputError, StorageError
-from distillora.inference.bulk.columns import AddedColumns
+from distillora.inference.bulk.added_columns import AddedColumns
 from distillora.inference.bulk.files import Ends, check_ends, open_source, open_target
-from distillora.inference.bulk.meter import show_progress
 from distillora.inference.bulk.store import PartStore, open_store
-from distillora.inference.bulk.target import Target
-from distillora.inference.classifier import EmotionClassifier
+from distillora.inference.bulk.writers import Target
+from distillora.inference.classifier import TextClassifier
 from distillora.progress import Reporter
 from distillora.readers.formats import Format
-from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row
-from distillora.readers.source import Source
+from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row, Source
 
 _FAILURES_SHOWN = 5
 
@@ -56,7 +57,7 @@ class Summary:
 
 
 def score_file(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
     source: str | Path | BinaryIO,
     target: str | Path | BinaryIO,
     *,
@@ -146,7 +147,7 @@ def _begin(store: PartStore, settings: dict[str, Any], resume: bool, reporter: R
 
 
 def _settings(
-    classifier: EmotionClassifier,
+    classifier: TextClassifier,
     ends: Ends,
     text_column: str,
     names: Sequence[str],
@@ -202,3 +203,60 @@ def _explain_full_disk(ends: Ends) -> Iterator[None]:
         raise StorageError(
             f"No space left for {place}. {advice if kept else 'Free some space, run again.'}"
         ) from error
+
+
+_SECONDS_BETWEEN_LINES = 20.0
+
+
+def describe(done: int, total: int, scored: int, seconds: float) -> str:
+    """Say where a file is; rows that an earlier run scored count for nothing but ``done``.
+
+    >>> describe(6144, 10240, 4096, 4.0)
+    '6,144 of 10,240 rows, 1,024 rows/s, 0:00:04 left'
+    """
+    words = f"{done:,} of {total:,} rows"
+    if not scored or seconds <= 0:
+        return words
+    speed = scored / seconds
+    left = timedelta(seconds=round((total - done) / speed))
+    return f"{words}, {speed:,.0f} rows/s, {left} left"
+
+
+@contextmanager
+def show_progress(reporter: Reporter, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar in a terminal, a line now and then elsewhere.
+
+    Yields:
+        What to call with the number of rows done and of those scored by this run.
+    """
+    began = time.monotonic()
+    if not reporter.console.is_terminal:
+        yield _say_now_and_then(reporter, total, began)
+        return
+    with Progress(
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        console=reporter.console,
+        transient=True,
+    ) as bars:
+        task = bars.add_task(describe(0, total, 0, 0), total=total)
+
+        def update(done: int, scored: int) -> None:
+            words = describe(done, total, scored, time.monotonic() - began)
+            bars.update(task, completed=done, description=words)
+
+        yield update
+
+
+def _say_now_and_then(reporter: Reporter, total: int, began: float) -> Callable[[int, int], None]:
+    last = began
+
+    def update(done: int, scored: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES:
+            last = now
+            reporter.say(describe(done, total, scored, now - began))
+
+    return update

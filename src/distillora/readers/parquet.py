@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError, InputError
-from distillora.readers.columns import choose_text_column
 from distillora.readers.rows import (
     BROKEN,
     CHUNK_ROWS,
     Chunk,
     Row,
+    Source,
+    choose_text_column,
     text_or_problem,
 )
-from distillora.readers.source import Source
 
 _ROWS_AT_ONCE = 128
 _CHUNK_BYTES = 1 << 25

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from distillora.errors import InputError, did_you_mean
-from distillora.probabilities import Task
+from distillora.probabilities import TaskType
 
 ORIGINAL_EMOTIONS = ("anger", "annoyance", "disapproval", "disgust", "sadness")
 """The original study called a comment toxic if its predicted emotion was one of these."""
@@ -48,7 +48,7 @@ class ToxicityRule(BaseModel):
 
 
 def measure_toxicity(
-    probabilities: npt.NDArray[np.floating], columns: Sequence[int], task: Task
+    probabilities: npt.NDArray[np.floating], columns: Sequence[int], task: TaskType
 ) -> npt.NDArray[np.float64]:
     """Return the probability mass on some labels.
 

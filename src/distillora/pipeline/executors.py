@@ -19,16 +19,16 @@ import torch
 from rich.console import Console
 
 from distillora.errors import RunError
-from distillora.pipeline.bench import Workbench, open_bench
-from distillora.pipeline.make import make_arm
-from distillora.pipeline.schedule import Task
+from distillora.pipeline.context import RunContext, open_context
+from distillora.pipeline.tasks import Task
+from distillora.pipeline.train import train_arm
 from distillora.progress import Reporter, ignore_known_warnings
 from distillora.recipe import Recipe
 from distillora.runtime import start_processes
 
 
-def make_side_by_side(
-    bench: Workbench, tasks: Mapping[Task, frozenset[Task]], jobs: int, finished: Set[Task]
+def train_side_by_side(
+    context: RunContext, tasks: Mapping[Task, frozenset[Task]], jobs: int, finished: Set[Task]
 ) -> None:
     """Make every task but the finished ones, at most ``jobs`` at a time, each after what it needs.
 
@@ -40,7 +40,7 @@ def make_side_by_side(
     done = set(finished)
     waiting = {task: needs for task, needs in tasks.items() if task not in done}
     running: dict[Future[None], Task] = {}
-    with _start_workers(bench.data.recipe, bench.layout.root, jobs) as pool:
+    with _start_workers(context.data.recipe, context.layout.root, jobs) as pool:
         while waiting or running:
             for task in [task for task, needs in waiting.items() if needs <= done]:
                 if len(running) >= jobs:
@@ -80,17 +80,17 @@ def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoo
         raise
 
 
-_bench: Workbench | None = None
+_context: RunContext | None = None
 
 
 def _begin(recipe: Recipe, root: Path, jobs: int) -> None:
     """Set a worker up: its share of the cores, and what every task of it needs."""
-    global _bench
+    global _context
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ignore_known_warnings()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     start_processes()
-    _bench = open_bench(recipe, root, Reporter(_plain_console()), jobs)
+    _context = open_context(recipe, root, Reporter(_plain_console()), jobs)
 
 
 def _end_with_parent() -> None:
@@ -102,9 +102,9 @@ def _end_with_parent() -> None:
 
 
 def _make(task: Task) -> None:
-    assert _bench is not None
+    assert _context is not None
     reporter = Reporter(_plain_console(), prefix=f"{task.arm}, seed {task.seed}: ")
-    make_arm(_bench.at(task.seed, reporter), task.arm)
+    train_arm(_context.at(task.seed, reporter), task.arm)
 
 
 def _plain_console() -> Console:

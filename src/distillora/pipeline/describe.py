@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from distillora.pipeline.schedule import Task
+from distillora.pipeline.tasks import Task
 from distillora.recipe import LoraTuning, Objective
 
 

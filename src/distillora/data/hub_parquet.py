@@ -14,8 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillora.data.checks import check_label_names, check_row_labels, excerpt
-from distillora.data.corpus import Split
+from distillora.data.dataset import Split, check_label_names, check_row_labels, excerpt
 from distillora.errors import DataError
 
 COLUMNS = {"text": "string", "labels": "list of integers", "id": "string"}

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import codecs
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distillora.data.checks import check_splits
-from distillora.data.corpus import Corpus, Split
-from distillora.data.parquet import read_parquet, read_schema_label_names
-from distillora.data.tsv import read_label_names, read_tsv
+from distillora.data.dataset import (
+    Dataset,
+    Split,
+    check_label_names,
+    check_row_labels,
+    check_splits,
+    excerpt,
+)
+from distillora.data.hub_parquet import read_parquet, read_schema_label_names
 from distillora.errors import DataError
 
 FOLDER_FORMAT = (
@@ -19,14 +25,14 @@ FOLDER_FORMAT = (
 SPLIT_ALIASES = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}
 
 
-def read_folder(folder: Path, subfolder: str, source: str) -> Corpus:
+def read_folder(folder: Path, subfolder: str, source: str) -> Dataset:
     """Read the data set in a folder.
 
     Args:
         folder: holds ``train``, ``validation`` (or ``dev``) and ``test`` as ``.tsv`` or
             ``.parquet``, and ``labels.txt``, which Parquet files with label names do without.
         subfolder: where Parquet files may stand too, as in a clone of a Hub data set.
-        source: what the corpus says of its origin.
+        source: what the dataset says of its origin.
 
     Raises:
         DataError: a file is missing, ambiguous or cannot be read as it stands.
@@ -49,7 +55,7 @@ def read_folder(folder: Path, subfolder: str, source: str) -> Corpus:
         splits = {split: read_parquet(paths, len(names)) for split, paths in files.items()}
     else:
         names, splits = _read_tsv_folder(folder, tsv)
-    return check_splits(Corpus(splits=splits, label_names=names, source=source))
+    return check_splits(Dataset(splits=splits, label_names=names, source=source))
 
 
 def _read_tsv_folder(
@@ -100,3 +106,79 @@ def _missing(what: str, folder: Path) -> str:
     found = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
     shown = ", ".join(found[:20]) + (f" and {len(found) - 20} more" if len(found) > 20 else "")
     return f"{folder} has no {what}. It needs {FOLDER_FORMAT}; it has {shown or 'no files'}."
+
+
+ROW_FORMAT = "text TAB comma-separated label numbers TAB id"
+
+
+def read_label_names(path: Path) -> tuple[str, ...]:
+    """Read ``labels.txt``: one name per line, label 0 first.
+
+    Raises:
+        DataError: no names, an empty one, one that stands twice, or not UTF-8.
+    """
+    lines = [line.strip() for _, line in read_lines(path)]
+    while lines and not lines[-1]:
+        lines.pop()
+    return check_label_names(lines, str(path))
+
+
+def read_tsv(path: Path, n_labels: int) -> Split:
+    """Read one split; blank lines are skipped.
+
+    Raises:
+        DataError: with file, line and text: a line without three columns, a label that is no
+            number below ``n_labels``, a row without label, or bytes that are not UTF-8.
+    """
+    rows = [
+        _parse_row(line, n_labels, f"{path}, line {number}")
+        for number, line in read_lines(path)
+        if line
+    ]
+    texts, labels, ids = zip(*rows, strict=True) if rows else ((), (), ())
+    return Split(texts, labels, ids)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a UTF-8 file without their ends, with their numbers from 1.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not UTF-8.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check its rights.") from None
+    # str.splitlines would also break lines at U+2028, form feeds and the like inside a text
+    lines = raw.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield number, line.removesuffix(b"\r").decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}, line {number}: not UTF-8 at byte {error.start + 1} of the line, "
+                f"{excerpt(line.decode(errors='replace'))}. Save the file as UTF-8."
+            ) from None
+
+
+def _parse_row(line: str, n_labels: int, where: str) -> tuple[str, tuple[int, ...], str]:
+    columns = line.split("\t")
+    if len(columns) != 3:
+        raise DataError(
+            f"{where}: {excerpt(line)} has {len(columns)} column(s), not 3. "
+            f"A row is {ROW_FORMAT}, and a text holds no tab or line break."
+        )
+    text, field, row_id = columns
+    numbers = [_parse_label(part, where, text) for part in field.split(",")] if field else []
+    return text, check_row_labels(numbers, n_labels, where, text), row_id
+
+
+def _parse_label(field: str, where: str, text: str) -> int:
+    digits = field.strip()
+    # int() would also take "1_0", "+1" and the digits of other scripts
+    if not (digits.isascii() and digits.isdigit()):
+        raise DataError(
+            f"{where}: the row {excerpt(text)} has the label {excerpt(field)}, which is not a "
+            f"number. A row is {ROW_FORMAT}; the numbers count the lines of labels.txt from 0."
+        )
+    return int(digits)

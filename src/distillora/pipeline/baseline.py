@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
 from distillora.models.tfidf import TfidfClassifier, TfidfConfig
-from distillora.pipeline.prepare import PreparedData
+from distillora.pipeline.context import PreparedData
 from distillora.progress import Reporter
 from distillora.runtime import device, watch_memory
 from distillora.training.tfidf import fit_tfidf
 
 
 @dataclass(frozen=True)
-class Floor:
+class FittedBaseline:
     """A fitted baseline and what making it measured.
 
     Attributes:
@@ -30,7 +30,9 @@ class Floor:
     peak_memory_bytes: int | None
 
 
-def make_floor(config: TfidfConfig, data: PreparedData, metric: str, reporter: Reporter) -> Floor:
+def fit_baseline(
+    config: TfidfConfig, data: PreparedData, metric: str, reporter: Reporter
+) -> FittedBaseline:
     """Fit the baseline to the training texts; ``metric`` on validation chooses its C."""
     start = time.perf_counter()
 
@@ -41,10 +43,10 @@ def make_floor(config: TfidfConfig, data: PreparedData, metric: str, reporter: R
 
     with watch_memory() as peak:
         fitted = fit_tfidf(
-            config, data.corpus.splits["train"].texts, data.targets("train"), measure
+            config, data.dataset.splits["train"].texts, data.targets("train"), measure
         )
     tried = ", ".join(f"{c:g} ({abs(score):.4f})" for c, score in fitted.scores.items())
-    return Floor(
+    return FittedBaseline(
         model=fitted.model,
         choice=f"C = {fitted.model.config.c:g} of {tried}",
         seconds=time.perf_counter() - start,
@@ -54,8 +56,8 @@ def make_floor(config: TfidfConfig, data: PreparedData, metric: str, reporter: R
 
 def _measure(model: TfidfClassifier, data: PreparedData, metric: str) -> float:
     """Return a validation metric, higher is better: the loss with its sign turned."""
-    logits = model.predict_logits(data.corpus.splits["validation"].texts)
+    logits = model.predict_logits(data.dataset.splits["validation"].texts)
     measure = multi_label_metrics if data.recipe.multi_label else single_label_metrics
-    measured = measure(logits, data.targets("validation"), data.corpus.label_names)
+    measured = measure(logits, data.targets("validation"), data.dataset.label_names)
     value = float(getattr(measured, metric))
     return -value if metric == "loss" else value

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from distillora.errors import DataError
-from distillora.readers.columns import choose_text_column
 from distillora.readers.rows import (
     BROKEN,
     CHUNK_ROWS,
+    Kind,
     Row,
+    Source,
+    choose_text_column,
     shown,
     text_or_problem,
 )
-from distillora.readers.source import Kind, Source
 
 MOST_COLUMNS = 2000
 _EXACT = 2**53

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillora.errors import InputError, did_you_mean
-from distillora.inference.classifier import EmotionClassifier, Prediction
-from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row, group
-from distillora.readers.source import Kind
+from distillora.inference.classifier import Prediction, TextClassifier
+from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Kind, Row, group
 
 KINDS: dict[str, Kind] = {
     "label": "str",
@@ -27,7 +26,7 @@ _CHARACTERS_AT_ONCE = CHUNK_CHARACTERS >> 4
 
 
 @dataclass(frozen=True)
-class Column:
+class AddedColumn:
     """One added column: its name in the output, its kind, and where its value comes from."""
 
     name: str
@@ -49,7 +48,7 @@ class AddedColumns:
     """
 
     def __init__(
-        self, classifier: EmotionClassifier, names: Sequence[str] | None, prefix: str
+        self, classifier: TextClassifier, names: Sequence[str] | None, prefix: str
     ) -> None:
         chosen = _choose(names, knows_toxicity=classifier.toxicity is not None)
         labels = classifier.labels if ALL_SCORES in chosen else ()
@@ -100,12 +99,12 @@ def _choose(names: Sequence[str] | None, *, knows_toxicity: bool) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _columns(chosen: Sequence[str], labels: Sequence[str], prefix: str) -> Iterable[Column]:
+def _columns(chosen: Sequence[str], labels: Sequence[str], prefix: str) -> Iterable[AddedColumn]:
     for name in chosen:
         if name != ALL_SCORES:
-            yield Column(prefix + name, KINDS[name], _attribute(name))
+            yield AddedColumn(prefix + name, KINDS[name], _attribute(name))
     for label in labels:
-        yield Column(f"{prefix}score_{label}", "float", _score_of(label))
+        yield AddedColumn(f"{prefix}score_{label}", "float", _score_of(label))
 
 
 def _attribute(name: str) -> Callable[[Prediction], Any]:

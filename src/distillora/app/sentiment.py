@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distillora.data.taxonomy import SENTIMENT
+from distillora.data.labels import SENTIMENT
 
 
 @dataclass(frozen=True)
-class Feeling:
+class Sentiment:
     """A group of labels: its name, the symbol beside each label, and the pattern in words."""
 
     name: str
@@ -20,25 +20,25 @@ class Feeling:
     pattern: str
 
 
-FEELINGS = (
-    Feeling("positive", "+", "plain"),
-    Feeling("negative", "−", "slanted stripes"),
-    Feeling("ambiguous", "?", "dots"),
-    Feeling("neutral", "○", "upright stripes"),
+SENTIMENTS = (
+    Sentiment("positive", "+", "plain"),
+    Sentiment("negative", "−", "slanted stripes"),
+    Sentiment("ambiguous", "?", "dots"),
+    Sentiment("neutral", "○", "upright stripes"),
 )
-OTHER = Feeling("other", "•", "plain")
-_OF_LABEL = {label: f for f in FEELINGS for label in SENTIMENT[f.name]}
+OTHER = Sentiment("other", "•", "plain")
+_OF_LABEL = {label: f for f in SENTIMENTS for label in SENTIMENT[f.name]}
 
 
-def feeling_of(label: str) -> Feeling:
+def sentiment_of(label: str) -> Sentiment:
     """Return the group of a label."""
     return _OF_LABEL.get(label, OTHER)
 
 
-def feelings_among(labels: Sequence[str]) -> list[Feeling]:
+def feelings_among(labels: Sequence[str]) -> list[Sentiment]:
     """Return the groups that occur among labels, in their fixed order."""
-    found = {feeling_of(label) for label in labels}
-    return [feeling for feeling in (*FEELINGS, OTHER) if feeling in found]
+    found = {sentiment_of(label) for label in labels}
+    return [feeling for feeling in (*SENTIMENTS, OTHER) if feeling in found]
 
 
 def mark(label: str) -> str:
@@ -47,4 +47,4 @@ def mark(label: str) -> str:
     >>> mark("joy"), mark("grief")
     ('+ joy', '− grief')
     """
-    return f"{feeling_of(label).symbol} {label}"
+    return f"{sentiment_of(label).symbol} {label}"

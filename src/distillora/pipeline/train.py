@@ -16,14 +16,13 @@ from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import ArmEnvironment, EpochRecord
 from distillora.models.backbones import weights_sha256
 from distillora.models.preflight import preflight
-from distillora.pipeline.bench import Workbench, load_arm
+from distillora.pipeline.baseline import fit_baseline
 from distillora.pipeline.build import build_base, build_model, pick_layers
+from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.fingerprint import best_metric, take_fingerprint
-from distillora.pipeline.floor import make_floor
 from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.record import BeginningRecord, TrainingRecord
-from distillora.pipeline.saving import save_arm, save_sealed
-from distillora.pipeline.schedule import Task, parents
+from distillora.pipeline.saving import BeginningRecord, TrainingRecord, save_arm, save_sealed
+from distillora.pipeline.tasks import Task, parents
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
@@ -41,38 +40,38 @@ Measured = dict[str, Any]
 """Fields of a ``TrainingRecord``."""
 
 
-def make_arm(bench: Workbench, name: str) -> None:
+def train_arm(context: RunContext, name: str) -> None:
     """Build, train and save one arm, unless that is done already.
 
     Raises:
         IntegrityError: its folder holds the beginning of an arm that was made from something else.
     """
-    folder = bench.folder(name)
+    folder = context.folder(name)
     done = folder.training.is_file() and is_sealed(folder.model)
     wait_for_everyone()  # nobody may write before everybody has looked
     if not done:
-        plan = bench.plans[name]
+        plan = context.plans[name]
         if is_main_process():
-            _note_beginning(bench, Task(name, bench.seed), folder)
-        set_seed(bench.seed)
+            _note_beginning(context, Task(name, context.seed), folder)
+        set_seed(context.seed)
         with watch_load() as others:
-            made = (_fit_baseline if plan.arm.init.baseline else _make_model)(bench, plan)
+            made = (_fit_baseline if plan.arm.init.baseline else _make_model)(context, plan)
         if is_main_process():
             measured, weights = made
-            environment = _environment(bench, plan, folder, round(others.cores, 2))
+            environment = _environment(context, plan, folder, round(others.cores, 2))
             record = TrainingRecord(**measured, weights_sha256=weights, environment=environment)
             write_atomic(folder.training, record.model_dump_json(indent=1))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
         wait_for_everyone()
 
 
-def _note_beginning(bench: Workbench, task: Task, folder: ArmLayout) -> None:
+def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
     """Write down what the arm is made from, or make sure that it was begun from the same."""
     needed = {
-        parent: TrainingRecord.read(bench.folder(*parent)).weights_sha256
-        for parent in parents(bench.data.recipe, *task)
+        parent: TrainingRecord.read(context.folder(*parent)).weights_sha256
+        for parent in parents(context.data.recipe, *task)
     }
-    fingerprint = take_fingerprint(bench, task, needed)
+    fingerprint = take_fingerprint(context, task, needed)
     if folder.fingerprint.is_file():
         if BeginningRecord.read(folder).fingerprint != fingerprint:
             raise IntegrityError(
@@ -83,15 +82,15 @@ def _note_beginning(bench: Workbench, task: Task, folder: ArmLayout) -> None:
         return
     shutil.rmtree(folder.root, ignore_errors=True)  # what nothing vouches for
     begun = BeginningRecord(
-        fingerprint=fingerprint, created=timestamp(), commit=bench.environment.commit
+        fingerprint=fingerprint, created=timestamp(), commit=context.environment.commit
     )
     write_atomic(folder.fingerprint, begun.model_dump_json(indent=1))
 
 
 def _environment(
-    bench: Workbench, plan: ArmPlan, folder: ArmLayout, other_load: float
+    context: RunContext, plan: ArmPlan, folder: ArmLayout, other_load: float
 ) -> ArmEnvironment:
-    begun, here = BeginningRecord.read(folder), bench.environment.model_dump()
+    begun, here = BeginningRecord.read(folder), context.environment.model_dump()
     precision = "fp32" if plan.arm.init.baseline else resolve_precision(plan.arm.training.precision)
     return ArmEnvironment(
         **here | {"created": begun.created, "precision": precision},
@@ -102,55 +101,55 @@ def _environment(
     )
 
 
-def _make_model(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
-    layers, search = pick_layers(bench, plan)
-    model = build_model(bench, plan, layers)
-    measured = _train_arm(bench, plan, model)
+def _make_model(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
+    layers, search = pick_layers(context, plan)
+    model = build_model(context, plan, layers)
+    measured = _train_arm(context, plan, model)
     weights = ""
     if is_main_process():
         save_arm(
             model,
-            bench.folder(plan.name),
-            bench.data.tokenizer(plan.tokenizer),
-            bench.data.tokens(plan.tokenizer, "validation"),
-            make_base=functools.partial(build_base, bench, plan, layers),
-            load_saved=functools.partial(load_arm, bench, plan.name),
+            context.folder(plan.name),
+            context.data.tokenizer(plan.tokenizer),
+            context.data.tokens(plan.tokenizer, "validation"),
+            make_base=functools.partial(build_base, context, plan, layers),
+            load_saved=functools.partial(load_arm, context, plan.name),
         )
-        weights = weights_sha256(load_arm(bench, plan.name))
+        weights = weights_sha256(load_arm(context, plan.name))
     return measured | {"layers": layers, "search": search}, weights
 
 
-def _train_arm(bench: Workbench, plan: ArmPlan, model: Any) -> Measured:
-    data, arm, folder = bench.data, plan.arm, bench.folder(plan.name)
+def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
+    data, arm, folder = context.data, plan.arm, context.folder(plan.name)
     metric = best_metric(plan, multi_label=data.recipe.multi_label)
     if arm.tuning.method == "none":
-        return _measured(None, metric, _time_before(bench, plan, {}))
+        return _measured(None, metric, _time_before(context, plan, {}))
     plus_ratio = 1.0
     if isinstance(arm.tuning, LoraTuning):
         plus_ratio = arm.tuning.plus_ratio
-        preflight(model, arm.training.learning_rate, plus_ratio, bench.reporter.warn)
-    examples, outputs = training_examples(bench, plan)
+        preflight(model, arm.training.learning_rate, plus_ratio, context.reporter.warn)
+    examples, outputs = training_examples(context, plan)
     trained = train(
         model,
         examples,
         Examples(data.tokens(plan.tokenizer, "validation"), data.targets("validation")),
         objective=make_objective(
-            arm.objective, data.targets("train"), len(data.corpus.label_names)
+            arm.objective, data.targets("train"), len(data.dataset.label_names)
         ),
         settings=arm.training,
         head_learning_rate=arm.head_learning_rate,
         metric=metric,
         epoch_metrics=functools.partial(epoch_metrics, task=data.recipe.task),
         pad_token_id=data.tokenizer(plan.tokenizer).pad_token_id,
-        seed=bench.seed,
+        seed=context.seed,
         precision=resolve_precision(arm.training.precision),
         checkpoints=folder.checkpoints,
         tensorboard=folder.tensorboard,
-        reporter=bench.reporter,
+        reporter=context.reporter,
         title=plan.name,
         plus_ratio=plus_ratio,
     )
-    measured = _measured(trained, metric, _time_before(bench, plan, outputs))
+    measured = _measured(trained, metric, _time_before(context, plan, outputs))
     return measured | _describe_teachers(plan, outputs)
 
 
@@ -163,22 +162,22 @@ def _describe_teachers(plan: ArmPlan, outputs: OutputsBySource) -> Measured:
     }
 
 
-def _fit_baseline(bench: Workbench, plan: ArmPlan) -> tuple[Measured, str]:
-    metric = best_metric(plan, multi_label=bench.data.recipe.multi_label)
-    floor = make_floor(plan.config, bench.data, metric, bench.reporter)
+def _fit_baseline(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
+    metric = best_metric(plan, multi_label=context.data.recipe.multi_label)
+    floor = fit_baseline(plan.config, context.data, metric, context.reporter)
     measured = {
         "seconds": floor.seconds,
         "peak_memory_bytes": floor.peak_memory_bytes,
         "choice": floor.choice,
     }
     if is_main_process():
-        save_sealed(bench.folder(plan.name).model, floor.model.save)
+        save_sealed(context.folder(plan.name).model, floor.model.save)
     return _measured(None, metric, {}) | measured, floor.model.sha256
 
 
-def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
+def _time_before(context: RunContext, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
-    before = time_making(bench, parents(bench.data.recipe, plan.name, bench.seed))
+    before = training_time(context, parents(context.data.recipe, plan.name, context.seed))
     for (task, split), found in outputs.items():
         kind = "outputs" if found.hidden is None else "outputs and hidden states"
         place = "" if split == "train" else f" on {split}"
@@ -186,11 +185,11 @@ def _time_before(bench: Workbench, plan: ArmPlan, outputs: OutputsBySource) -> d
     return before
 
 
-def time_making(bench: Workbench, tasks: Iterable[Task]) -> dict[str, float]:
+def training_time(context: RunContext, tasks: Iterable[Task]) -> dict[str, float]:
     """Return the seconds of finished models and of all that they depend on, each once."""
     seconds: dict[str, float] = {}
     for task in tasks:
-        record = TrainingRecord.read(bench.folder(*task))
+        record = TrainingRecord.read(context.folder(*task))
         seconds |= {**record.before, str(task): record.seconds}
     return seconds
 

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillora.data.corpus import SPLIT_NAMES, Corpus
-from distillora.data.examples import SPLIT_WORDS, Cells, build_corpus, split_called
-from distillora.data.parquet import class_names_of
+from distillora.data.dataset import SPLIT_NAMES, Dataset
+from distillora.data.examples import SPLIT_WORDS, RawRow, build_dataset, split_called
 from distillora.errors import DataError, InputError, did_you_mean
-from distillora.readers.columns import check_column, choose_label_column, find_column
-from distillora.readers.formats import EXTENSIONS, choose_format
-from distillora.readers.opening import check_readable, open_table
-from distillora.readers.rows import BROKEN, EMPTY, MISSING, Row, shown
-from distillora.readers.source import Source
+from distillora.readers.formats import EXTENSIONS, check_readable, choose_format, open_table
+from distillora.readers.rows import (
+    BROKEN,
+    EMPTY,
+    MISSING,
+    Row,
+    Source,
+    check_column,
+    choose_label_column,
+    find_column,
+    shown,
+)
 from distillora.recipe import Data
 
 TABLE_EXTENSIONS = tuple(extension for extension, kind in EXTENSIONS.items() if kind != "text")
@@ -32,7 +38,7 @@ class _Columns:
     split_was_named: bool
 
 
-def read_tables(data: Data) -> Corpus:
+def read_tables(data: Data) -> Dataset:
     """Read the file, or the file of each split, of ``source: table``.
 
     Raises:
@@ -40,7 +46,7 @@ def read_tables(data: Data) -> Corpus:
         InputError: there is no such file, or none of a known format.
     """
     files = _find_files(data)
-    cells: list[Cells] = []
+    cells: list[RawRow] = []
     notes: list[str] = []
     labels: list[str] = []
     class_names: Sequence[str] | None = None
@@ -58,7 +64,7 @@ def read_tables(data: Data) -> Corpus:
             f"{labels[1]}. Say which with --label-column."
         )
     source = ", ".join(str(path) for path in files.values())
-    return build_corpus(
+    return build_dataset(
         cells, data, source, label_column=labels[0], class_names=class_names, notes=notes
     )
 
@@ -114,7 +120,7 @@ def _files_of_folder(folder: Path) -> dict[str, Path]:
 
 def _read_file(
     path: Path, split: str | None, data: Data
-) -> tuple[list[Cells], _Columns, Sequence[str] | None, list[str]]:
+) -> tuple[list[RawRow], _Columns, Sequence[str] | None, list[str]]:
     """Return the rows, the columns, the class names that the file has, and notes."""
     check_readable(path)
     if not is_table(path):
@@ -127,9 +133,9 @@ def _read_file(
     rows = list(_usable(table))
     columns = _choose_columns(table, data, split)
     schema = table.schema()
-    names = None if schema is None else class_names_of(schema, columns.label, str(path))
+    names = None if schema is None else _class_names(schema, columns.label, path)
     cells = [
-        Cells(
+        RawRow(
             row.where,
             f"{split or 'row'}-{n}",
             row.text,
@@ -145,6 +151,12 @@ def _read_file(
             cells, [r.values.get(columns.split) for r in rows], columns, path
         )
     return cells, columns, names, notes
+
+
+def _class_names(schema: Any, column: str, path: Path) -> Sequence[str] | None:
+    from distillora.data.hub_parquet import class_names_of  # pyarrow takes long to import
+
+    return class_names_of(schema, column, str(path))
 
 
 def _choose_columns(table: Source, data: Data, split: str | None) -> _Columns:
@@ -179,10 +191,10 @@ def _usable(table: Source) -> Iterator[Row]:
 
 
 def _with_splits(
-    cells: Sequence[Cells], values: Sequence[Any], columns: _Columns, path: Path
-) -> tuple[list[Cells], list[str]]:
+    cells: Sequence[RawRow], values: Sequence[Any], columns: _Columns, path: Path
+) -> tuple[list[RawRow], list[str]]:
     """Give each row the split that its split column names."""
-    made: list[Cells] = []
+    made: list[RawRow] = []
     for row, value in zip(cells, values, strict=True):
         split = split_called(value)
         if split is None:
@@ -196,5 +208,5 @@ def _with_splits(
                 f"{path}, {row.where}: '{shown(str(value), 40)}' in the column "
                 f"'{columns.split}' names no split.{hint}"
             )
-        made.append(Cells(row.where, row.id, row.text, row.label, split, row.problem))
+        made.append(RawRow(row.where, row.id, row.text, row.label, split, row.problem))
     return made, [f"The column '{columns.split}' tells the splits."]

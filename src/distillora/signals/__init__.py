@@ -1,0 +1,1 @@
+"""Signals computed from a classifier's output, such as toxicity."""
