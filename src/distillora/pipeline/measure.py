@@ -16,6 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
+from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
 from distillora.evaluation.chain import check_chain
 from distillora.evaluation.cost import Trial, measure_rounds
@@ -28,9 +29,10 @@ from distillora.evaluation.results import (
     Record,
     Results,
 )
-from distillora.pipeline.context import RunContext, open_context
+from distillora.pipeline.arm_plan import ArmPlan
+from distillora.pipeline.context import RunContext, prepare_context
 from distillora.pipeline.evaluate import Scorer, load_scorer
-from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.report import build_report
@@ -177,7 +179,9 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
         check_chain(results)
         notes = check_run(layout, results)
         # not recipe.yaml, which an unfinished `compare` may have replaced
-        context = open_context(parse_recipe(results.recipe), root, reporter)
+        dataset, extra = read_stored(layout.data)
+        plan = plan_run(parse_recipe(results.recipe), dataset, extra)
+        context = prepare_context(plan, layout, dataset, extra, reporter, jobs=1)
         measured = measure_now(context, results.arms, environment)
         results = results.model_copy(
             update={

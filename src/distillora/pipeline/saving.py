@@ -49,7 +49,8 @@ class BeginningRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.fingerprint} does not say what the arm was made from: {error}. "
-                f"Delete {folder.root} and run the same command again."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed trains "
+                "the arm and what depends on it anew."
             ) from error
 
 
@@ -96,7 +97,8 @@ class TrainingRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.training} does not say how the arm was trained: {error}. "
-                f"Delete {folder.root} and run the same command again."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed trains "
+                "the arm and what depends on it anew."
             ) from error
 
 

@@ -12,9 +12,9 @@ from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
 from distillora.models.backbones import weights_sha256
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
-from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.tasks import Task, teachers
+from distillora.pipeline.tasks import Task
 from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
 from distillora.training import objectives
 from distillora.training.batches import Examples, JoinedExamples
@@ -60,7 +60,7 @@ def training_examples(context: RunContext, plan: ArmPlan) -> tuple[JoinedExample
     splits: list[str | Path] = ["train"]
     if objective.extra_text is not None:
         splits.append(objective.extra_text)
-    own = teachers(data.recipe, plan.name, context.seed)
+    own = context.needs(plan.name).teachers
     outputs = {
         (teacher, split): teacher_outputs(context, plan, teacher, split)
         for split in splits
@@ -88,7 +88,7 @@ def teacher_outputs(
         teacher=weights_sha256(model),
         data=data.rows(split).sha256,
         tokenizer=tokenizer_sha256(tokenizer),
-        max_length=data.recipe.data.max_length,
+        max_length=data.max_length,
         precision=resolve_precision(plan.arm.objective.teacher_precision),
         hidden=plan.arm.objective.hidden_cosine > 0,
     )
