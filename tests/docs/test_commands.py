@@ -52,15 +52,15 @@ def commands(page: Path) -> list[str]:
 
 
 def a_few_rows() -> Dataset:
-    """Return the first three texts of each label from the bundled sample.
+    """Return a text of each label from the bundled sample, and three for training.
 
-    They make more than one batch of 64, so that the first epoch ends after the warm-up.
+    Those make more than one batch of 64, so that the first epoch ends after the warm-up.
     """
     dataset = read_dataset(Data(source="sample"))
     splits = {}
     for name, split in dataset.splits.items():
-        classes = split.classes()
-        rows = [row for label in range(28) for row in (classes == label).nonzero()[0][:3]]
+        classes, each = split.classes(), 3 if name == "train" else 1
+        rows = [row for label in range(28) for row in (classes == label).nonzero()[0][:each]]
         splits[name] = split.take([int(row) for row in rows])
     return dataset.with_splits(splits)
 

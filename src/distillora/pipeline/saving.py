@@ -49,8 +49,8 @@ class BeginningRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.fingerprint} does not say what the arm was made from: {error}. "
-                "Run `distillora compare` again: it says what changed, and --retrain-changed trains "
-                "the arm and what depends on it anew."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed "
+                "trains the arm and what depends on it anew."
             ) from error
 
 
@@ -97,8 +97,8 @@ class TrainingRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.training} does not say how the arm was trained: {error}. "
-                "Run `distillora compare` again: it says what changed, and --retrain-changed trains "
-                "the arm and what depends on it anew."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed "
+                "trains the arm and what depends on it anew."
             ) from error
 
 
