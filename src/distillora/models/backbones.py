@@ -346,6 +346,16 @@ def weights_sha256(model: torch.nn.Module, without: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
+# not of what a model computes
+_INCIDENTAL = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+
+
+def config_sha256(config: PreTrainedConfig) -> str:
+    """Return a hash of what a configuration says of the computation, whoever wrote the file."""
+    said = {key: value for key, value in config.to_dict().items() if key not in _INCIDENTAL}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
     """Return (trainable, total); works on the meta device, too."""
     total = sum(p.numel() for p in model.parameters())

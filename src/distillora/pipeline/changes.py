@@ -72,7 +72,7 @@ def _compare(
     for parent in context.plan.tasks[task].parents:
         needed[parent] = made.parents.get(str(parent), "")
         if (why := _why_new(context, parent, changes)) is None:
-            needed[parent] = TrainingRecord.read(context.folder(*parent)).weights_sha256
+            needed[parent] = TrainingRecord.read(context.folder(*parent)).identity
         elif str(parent) in made.parents:
             reasons.append(f"'{parent}', which it needs, {why}")
     wanted = take_fingerprint(context, task, needed)

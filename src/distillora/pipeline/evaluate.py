@@ -76,6 +76,7 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
         predictions=folder.predictions.relative_to(context.layout.root).as_posix(),
         predictions_sha256=sha256_file(folder.predictions),
         evaluation_code=EVALUATION_CODE,
+        config_sha256=training.config_sha256,
         weights_sha256=scorer.sha256,
         fingerprint=BeginningRecord.read(folder).fingerprint,
         environment=training.environment,

@@ -89,10 +89,14 @@ def measure_arms(
 ) -> RunMeasurement:
     """Return the measurement of a run, made now unless one covers every shape already.
 
-    It no longer counts when an arm that shares its figures was trained again.
+    It no longer counts when an arm that shares its figures was trained again, or when it timed
+    other test texts.
     """
     found, weights = _read(context.layout), _weights(context, arms)
     if found is None or not set(weights) <= set(found.figures):
+        return measure_now(context, arms, environment)
+    if found.measurement.test_sha256 != context.data.dataset.splits["test"].sha256:
+        context.reporter.say("  speed is measured again, for the test texts are others since")
         return measure_now(context, arms, environment)
     if gone := [s for s, own in weights.items() if not set(found.weights[s]) <= set(own)]:
         context.reporter.say(
@@ -139,6 +143,7 @@ def measure_now(
             rounds=ROUNDS,
             other_load=others.cores,
             busy=busy,
+            test_sha256=context.data.dataset.splits["test"].sha256,
         ),
         figures={
             shape: ShapeFigures(**speed._asdict(), device=models[shape].device)

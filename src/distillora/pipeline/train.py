@@ -14,7 +14,7 @@ from distillora.artifacts import ArmLayout, is_sealed, write_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import ArmEnvironment, EpochRecord
-from distillora.models.backbones import weights_sha256
+from distillora.models.backbones import config_sha256, weights_sha256
 from distillora.models.preflight import preflight
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.baseline import fit_baseline
@@ -68,7 +68,7 @@ def train_arm(context: RunContext, name: str) -> None:
 def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
     """Write down what the arm is made from, or make sure that it was begun from the same."""
     needed = {
-        parent: TrainingRecord.read(context.folder(*parent)).weights_sha256
+        parent: TrainingRecord.read(context.folder(*parent)).identity
         for parent in context.plan.tasks[task].parents
     }
     fingerprint = take_fingerprint(context, task, needed)
@@ -123,7 +123,8 @@ def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
     data, arm, folder = context.data, plan.arm, context.folder(plan.name)
     metric = best_metric(plan, multi_label=data.multi_label)
     if arm.tuning.method == "none":
-        return _measured(None, metric, _time_before(context, plan, {}))
+        taken = _measured(None, metric, _time_before(context, plan, {}))
+        return taken | {"config_sha256": config_sha256(plan.config)}
     plus_ratio = 1.0
     if isinstance(arm.tuning, LoraTuning):
         plus_ratio = arm.tuning.plus_ratio
