@@ -1,7 +1,7 @@
 """MkDocs hooks: the site also has the recorded runs and other files outside ``docs/``.
 
-Pages link to them by their place in the repository, so that the links work on a code host too. In the
-site, ``docs/`` is the root and the other files keep their path below it.
+Pages link to them by their place in the repository, so that the links work on a code host too. In
+the site, ``docs/`` is the root and the other files keep their path below it.
 """
 
 from __future__ import annotations
