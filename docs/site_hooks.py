@@ -78,6 +78,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     place = page.file.src_uri
     if is_outside(place):
         page.meta["search"] = {"exclude": True}  # thousands of figures would bury the pages
+    markdown = markdown.replace("<details>", '<details markdown="1">')  # reports fold tables away
     names = "\n\n".join(f"::: distillora.{name}" for name in public_names())
     markdown = markdown.replace(PUBLIC_NAMES, names)
     return LINK.sub(lambda link: relocate(link["path"], place) + (link["anchor"] or ""), markdown)
