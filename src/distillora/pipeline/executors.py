@@ -63,6 +63,7 @@ def train_side_by_side(
 
 @contextmanager
 def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
@@ -73,10 +74,10 @@ def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoo
         yield pool
         pool.shutdown()
     except BaseException:
-        workers = list((pool._processes or {}).values())  # there is no public way to stop one
+        workers = set(multiprocessing.active_children()) - others
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
-            worker.terminate()
+            worker.terminate()  # a pool itself can only wait for them (until Python 3.14)
         raise
 
 
