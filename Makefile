@@ -41,7 +41,7 @@ DATA ?= data/goemotions
 STARTER := src/distillora/inference/starter
 starter: $(INSTALLED) ## the model inside the package, from GoEmotions in DATA: hours on two cores
 	$(BIN)/distillora compare --recipe starter --data $(DATA) --out runs/starter
-	$(BIN)/distillora export runs/starter/arms/student-wide/seed-0 --out $(STARTER) --int8-only --vocabulary 19500
+	$(BIN)/distillora export runs/starter/arms/student-wide/seed-0 --out $(STARTER) --int8-only --vocabulary 19500 --license apache-2.0
 
 clean:
 	rm -rf $(VENV) runs site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,6 +54,17 @@ def require(group: str, *packages: str) -> None:
         raise InputError(
             f"This command needs {', '.join(missing)}: pip install 'distillora[{group}]'"
         )
+
+
+def find_bundle(model: str) -> Path:
+    """Return the folder of a bundle, downloaded from the Hub if need be.
+
+    Raises:
+        DistilloraError: see ``distillora.hub.locate_bundle``.
+    """
+    from distillora.hub import locate_bundle
+
+    return locate_bundle(model, notify=lambda line: typer.echo(line, err=True))
 
 
 def main() -> None:

@@ -9,16 +9,18 @@ from typing import Annotated
 import typer
 
 from distillora.cli.base import app as commands
-from distillora.cli.base import require
+from distillora.cli.base import find_bundle, require
 from distillora.errors import InputError
 
 
 @commands.command()
 def app(
     model: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="DIR", help="A bundle; give it several times to compare.  [default: starter]"
+            metavar="BUNDLE|OWNER/NAME[@REVISION]",
+            help="A bundle, in a folder or on the Hugging Face Hub; give it several times to "
+            "compare.  [default: starter]",
         ),
     ] = None,
     run: Annotated[
@@ -41,7 +43,7 @@ def app(
     require("app", "streamlit", "altair", "pandas", "pyarrow")
     from distillora.app.settings import Options, check_options, streamlit_flags
 
-    options = Options(tuple(model or ()), run, data)
+    options = Options(tuple(map(find_bundle, model or ())), run, data)
     check_options(options)
     _check_address(host, port)
     from streamlit.web import cli

@@ -57,12 +57,14 @@ class ExportOptions:
         int8: add the int8 model.
         int8_only: leave out the files in fp32; the smallest folder.
         vocabulary: cut a WordPiece vocabulary down to this many tokens.
+        license: of the model, an identifier of the Hub, for the card; None: the card names none.
         force: keep an export that does not pass the gate; its card says so.
     """
 
     int8: bool = False
     int8_only: bool = False
     vocabulary: int | None = None
+    license: str | None = None
     force: bool = False
 
     @property
@@ -89,7 +91,8 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
     dataset = arm.load_data()
     model, tokenizer = arm.load_model(), arm.load_tokenizer()
     if options.vocabulary is not None:
-        prune_vocabulary(model, tokenizer, dataset.splits["train"].texts, options.vocabulary)
+        texts = dataset.splits["train"].texts
+        tokenizer = prune_vocabulary(model, tokenizer, texts, options.vocabulary)
     fold_temperature(model, arm.temperature)
     manifests: list[Manifest] = []
 
@@ -107,7 +110,14 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
             )
         shipped: tuple[Precision, ...] = ("int8",) if options.int8_only else options.precisions
         write_card(
-            part, arm, draft, quality, problems, shipped=shipped, vocabulary=options.vocabulary
+            part,
+            arm,
+            draft,
+            quality,
+            problems,
+            shipped=shipped,
+            vocabulary=options.vocabulary,
+            license=options.license,
         )
         if options.int8_only:
             _drop_fp32(part)

@@ -93,6 +93,7 @@ def _raise_failure(future: Future[None], task: Task) -> None:
 
 @contextmanager
 def _start_workers(plan: RunPlan, root: Path, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
@@ -103,10 +104,10 @@ def _start_workers(plan: RunPlan, root: Path, jobs: int) -> Iterator[ProcessPool
         yield pool
         pool.shutdown()
     except BaseException:
-        workers = list((pool._processes or {}).values())  # there is no public way to stop one
+        workers = set(multiprocessing.active_children()) - others
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
-            worker.terminate()
+            worker.terminate()  # a pool itself can only wait for them (until Python 3.14)
         raise
 
 
