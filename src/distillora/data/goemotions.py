@@ -14,7 +14,6 @@ from distillora.data.dataset import (
     check_splits,
     excerpt,
 )
-from distillora.data.hub_parquet import read_parquet, read_schema_label_names
 from distillora.errors import DataError
 
 FOLDER_FORMAT = (
@@ -52,6 +51,8 @@ def read_folder(folder: Path, subfolder: str, source: str) -> Dataset:
     if any(parquet.values()):
         files = {split: _only(found, split, folder) for split, found in parquet.items()}
         names = _parquet_label_names(folder, files["train"][0])
+        from distillora.data.hub_parquet import read_parquet  # pyarrow takes long to import
+
         splits = {split: read_parquet(paths, len(names)) for split, paths in files.items()}
     else:
         names, splits = _read_tsv_folder(folder, tsv)
@@ -71,6 +72,8 @@ def _read_tsv_folder(
 def _parquet_label_names(folder: Path, file: Path) -> tuple[str, ...]:
     if (folder / "labels.txt").is_file():
         return read_label_names(folder / "labels.txt")
+    from distillora.data.hub_parquet import read_schema_label_names
+
     names = read_schema_label_names(file)
     if names is None:
         raise DataError(
