@@ -41,7 +41,7 @@ def export(
     within 1e-4, and in int8 at most 0.005 of accuracy and macro-F1 lost on validation.
     """
     require("train", "torch", "transformers", "onnx", "onnxscript")
-    from distillora.export import ExportOptions, export_arm
+    from distillora.exporting import ExportOptions, export_arm
     from distillora.progress import Reporter
 
     options = ExportOptions(int8=int8, int8_only=int8_only, vocabulary=vocabulary, force=force)

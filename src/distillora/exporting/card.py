@@ -11,7 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from distillora.artifacts import write_atomic
 from distillora.data.labels import are_emotions
 from distillora.evaluation.results import SplitMetrics
-from distillora.export.arm import TrainedArm
+from distillora.exporting.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
 from distillora.recipe import GOEMOTIONS_ID, Data
 
@@ -40,7 +40,7 @@ def write_card(
         vocabulary: to how many tokens the vocabulary was cut, if it was.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("distillora.export"),
+        loader=jinja2.PackageLoader("distillora.exporting"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -17,17 +17,17 @@ from distillora.data.dataset import Dataset, Split
 from distillora.data.labels import are_emotions
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.threshold_choice import choose_thresholds
-from distillora.export.arm import TrainedArm
-from distillora.export.card import write_card
-from distillora.export.gate import (
+from distillora.exporting.arm import TrainedArm
+from distillora.exporting.card import write_card
+from distillora.exporting.gate import (
     Logits,
     Yardstick,
     compare_logits,
     compare_quality,
     torch_logits,
 )
-from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
-from distillora.export.vocabulary import prune_vocabulary
+from distillora.exporting.onnx_model import make_feeds, quantize_onnx, write_onnx
+from distillora.exporting.vocabulary import prune_vocabulary
 from distillora.inference.bundle import (
     BUNDLE_MANIFEST,
     ONNX_FILES,
