@@ -14,7 +14,7 @@ from distillora.cli.predictions import print_predictions, print_summary
 from distillora.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from distillora.inference.classifier import TextClassifier
+    from distillora.api.classifier import TextClassifier
     from distillora.signals.toxicity import ToxicityRule
 
 _PRECISIONS = ("int8", "fp32")
@@ -160,14 +160,13 @@ def _open(
     if precision is not None and precision not in _PRECISIONS:
         hint = did_you_mean(precision, _PRECISIONS)
         raise InputError(f"There is no precision '{precision}'.{hint}")
-    from distillora.inference.bundle import Bundle
-    from distillora.inference.classifier import TextClassifier, starter_folder
+    from distillora.api.bundles import open_bundle
 
-    bundle = Bundle.open(model.expanduser() if model else starter_folder())
+    bundle = open_bundle(model)
     rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
     # what is not one of the two was refused above
     chosen: Any = precision
-    return TextClassifier(bundle, precision=chosen, toxicity=rule)
+    return bundle.load(precision=chosen, toxicity=rule)
 
 
 def _toxicity_rule(
@@ -216,16 +215,11 @@ def _lines_of_stdin() -> Iterable[str]:
 def _score_file(
     classifier: TextClassifier, source: str, target: str, options: dict[str, Any]
 ) -> None:
-    from distillora.inference.bulk import score_file
-    from distillora.progress import Reporter
-
     to_stdout = target == "-"
     try:
-        summary = score_file(
-            classifier,
+        summary = classifier.predict_file(
             sys.stdin.buffer if source == "-" else Path(source),
             sys.stdout.buffer if to_stdout else Path(target),
-            reporter=Reporter(),
             **options,
         )
     except KeyboardInterrupt:

@@ -27,6 +27,7 @@ def write_card(
     *,
     shipped: tuple[Precision, ...],
     vocabulary: int | None,
+    license: str | None,
 ) -> None:
     """Write ``README.md`` with the Hub's metadata.
 
@@ -38,6 +39,7 @@ def write_card(
         problems: what did not pass the gate, if it was forced.
         shipped: the precisions that the bundle holds.
         vocabulary: to how many tokens the vocabulary was cut, if it was.
+        license: of the model, as the Hub writes it, if its owner named one.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distillora.exporting"),
@@ -49,7 +51,7 @@ def write_card(
     )
     sizes = {p: (part / ONNX_FILES[p]).stat().st_size / 1e6 for p in shipped}
     text = environment.get_template("card.md.j2").render(
-        metadata=_metadata(arm, quality[shipped[-1]]["test"], shipped).to_yaml(),
+        metadata=_metadata(arm, quality[shipped[-1]]["test"], shipped, license).to_yaml(),
         arm=arm.result,
         run=arm.results,
         manifest=manifest,
@@ -75,7 +77,9 @@ def _trained(test: SplitMetrics) -> dict[str, float | None]:
     }
 
 
-def _metadata(arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...]) -> ModelCardData:
+def _metadata(
+    arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...], license: str | None
+) -> ModelCardData:
     """Return the YAML that the Hub reads, with the test figures of what ships."""
     data = arm.recipe.data
     dataset = _dataset_name(data, arm.labels)
@@ -95,7 +99,7 @@ def _metadata(arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...]) ->
     options: dict[str, Any] = {
         # nobody said which language a data set of the user's own is in
         "language": "en" if data.is_goemotions else None,
-        "license": "apache-2.0",
+        "license": license,
         # plain transformers needs the weights in fp32
         "library_name": "transformers" if "fp32" in shipped else "distillora",
         "pipeline_tag": "text-classification",
@@ -111,5 +115,7 @@ def _dataset_name(data: Data, labels: tuple[str, ...]) -> str:
     """Return what the Hub is told of the data set: its id there, or the name of its file."""
     if data.source == "sample":
         return "sample"
+    if data.source == "dataframe":
+        return "dataframe"
     own = data.source == "table" or not (data.source == "hub" or are_emotions(labels))
     return data.path.stem if own and data.path else data.hub_id

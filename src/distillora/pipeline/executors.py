@@ -56,7 +56,7 @@ def train_side_by_side(
                     raise RunError(
                         f"The process that made {task.arm}, seed {task.seed}, or one beside it was "
                         "killed, perhaps for want of memory. Run the same command again, with "
-                        "fewer --jobs: it goes on from there."
+                        "fewer at a time (`jobs`): it goes on from there."
                     ) from error
                 done.add(task)
 
