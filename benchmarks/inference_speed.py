@@ -35,7 +35,7 @@ from transformers import AutoTokenizer, logging, pipeline
 import distillora
 from distillora.artifacts import write_atomic
 from distillora.data.sources import read_dataset
-from distillora.export import ExportOptions, export_arm
+from distillora.exporting import ExportOptions, export_arm
 from distillora.inference.bundle import Bundle
 from distillora.pipeline import compare
 from distillora.progress import Reporter

@@ -22,7 +22,7 @@ def test_the_installed_package_brings_recipes_templates_and_the_sample(tmp_path:
         "data/sample/train.tsv",
         "data/sample/labels.txt",
         "report/templates/report.html.j2",
-        "export/templates/card.md.j2",
+        "exporting/templates/card.md.j2",
         "app/style.css",
         "inference/starter/bundle.json",
         "inference/starter/model-int8.onnx",

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_multilabel_classification
 
-from distillora.cli.datasets import choose_recipe
+from distillora.api.choice import choose_recipe
 from distillora.errors import RecipeError
 from distillora.recipe import Data, parse_recipe, suit_recipe
-from distillora.recipe.loading import training_for_size
+from distillora.recipe.suiting import training_for_size
 
 Cli = Callable[..., Any]
 MAKE_TICKETS = Path(__file__).parents[1] / "docs" / "make_tickets.py"
@@ -134,7 +134,7 @@ def test_data_audits_a_table(run_cli: Cli, tickets: Path) -> None:
         (["my tickets.csv", "--label-column", "text", "--text-column", "text"], "name two columns"),
         (["my tickets.csv", "--set", "data.split_shares=[0.5,0.1,0.1]"], "add up to 1"),
         (["my tickets.csv", "--label-column", "ticket"], "no label stands in two rows"),
-        (["sample", "--label-column", "label"], "label_column is for source 'table' or 'hub'"),
+        (["sample", "--label-column", "label"], "label_column is for source 'table' or 'hub' or"),
     ],
 )
 def test_a_mistake_about_ones_data_is_explained(
@@ -149,14 +149,17 @@ def test_a_mistake_about_ones_data_is_explained(
 
 def test_without_data_the_recipe_for_it_says_what_it_needs(run_cli: Cli) -> None:
     done = run_cli("compare", "--recipe", "your-data", "--dry-run")
-    assert done.code == 2 and "--data FILE" in done.err
+    assert done.code == 2 and "with --data" in done.err
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ({"source": "sample", "split_seed": 1}, "split_seed is for source"),
-        ({"source": "hub", "split_column": "x"}, "split_column is for source 'table'"),
+        (
+            {"source": "hub", "split_column": "x"},
+            "split_column is for source 'table' or 'dataframe'",
+        ),
         ({"source": "hub", "path": "x.csv"}, "path is for source 'folder' or 'table'"),
         ({"source": "table", "split_column": "x", "test_path": "y.csv"}, "one of the two ways"),
         ({"source": "table", "split_shares": [0.8, 0.2, 0.0]}, r"data\.split_shares\.2"),
@@ -180,9 +183,9 @@ def test_another_hub_data_set_does_not_inherit_the_revision_of_goemotions() -> N
 
 
 def test_config_and_revision_of_the_command_line_are_those_of_the_data_set_named_there() -> None:
-    keys = {"hub_config": "full", "hub_revision": "v2", "label_column": None}
+    keys = {"data.hub_config": "full", "data.hub_revision": "v2"}
     for recipe in (None, "goemotions-minilm"):
-        data = choose_recipe(recipe, "owner/name", keys, []).data
+        data = choose_recipe("owner/name", recipe, settings=keys).data
         assert (data.hub_id, data.hub_config, data.hub_revision) == ("owner/name", "full", "v2")
 
 

@@ -167,7 +167,7 @@ def tiny_recipe_values(backbone: Path, data: Path) -> dict[str, Any]:
 
 def save_tiny_bundle(folder: Path) -> Path:
     """Write a bundle of a tiny untrained BERT in fp32 and int8, with every part of a real one."""
-    from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
+    from distillora.exporting.onnx_model import make_feeds, quantize_onnx, write_onnx
 
     # large weights: an untrained model with small ones says nearly the same to everything
     model = tiny_model("bert", num_hidden_layers=2, initializer_range=0.5)

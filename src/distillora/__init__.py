@@ -1,19 +1,35 @@
 """distillora: make a small text classifier out of a large one, and see which way is best.
 
->>> import distillora
->>> classifier = distillora.load()
->>> classifier.predict("thanks a lot!")[0].label
+>>> import distillora as dl
+>>> results = dl.compare("tickets.csv", text="text", label="label", out="runs/tickets")
+>>> bundle = results.recommended.export("bundles/tickets")
+>>> bundle.load().predict("thanks a lot!")[0].label
+'praise'
+>>> dl.load().predict("thanks a lot!")[0].label  # the starter model
 'gratitude'
 """
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distillora.api.bundles import Bundle as Bundle
+    from distillora.api.bundles import export as export
+    from distillora.api.bundles import push_to_hub as push_to_hub
+    from distillora.api.classifier import TextClassifier as TextClassifier
+    from distillora.api.classifier import load as load
+    from distillora.api.classifier import predict_file as predict_file
+    from distillora.api.comparing import audit as audit
+    from distillora.api.comparing import compare as compare
+    from distillora.api.comparing import preview as preview
+    from distillora.api.results import Arm as Arm
+    from distillora.api.results import Results as Results
+    from distillora.api.results import open_run as open_run
+    from distillora.errors import DistilloraError as DistilloraError
     from distillora.inference.classifier import Prediction as Prediction
-    from distillora.inference.classifier import TextClassifier as TextClassifier
     from distillora.inference.explain import explain as explain
     from distillora.signals.toxicity import ToxicityRule as ToxicityRule
 
@@ -21,23 +37,56 @@ __version__ = "0.1.0"
 
 # found when first asked for: `import distillora` loads no library
 _PUBLIC = {
-    "TextClassifier": "distillora.inference.classifier",
+    "Arm": "distillora.api.results",
+    "Bundle": "distillora.api.bundles",
+    "DistilloraError": "distillora.errors",
     "Prediction": "distillora.inference.classifier",
+    "Results": "distillora.api.results",
+    "TextClassifier": "distillora.api.classifier",
     "ToxicityRule": "distillora.signals.toxicity",
+    "audit": "distillora.api.comparing",
+    "compare": "distillora.api.comparing",
     "explain": "distillora.inference.explain",
+    "export": "distillora.api.bundles",
+    "load": "distillora.api.classifier",
+    "open_run": "distillora.api.results",
+    "predict_file": "distillora.api.classifier",
+    "preview": "distillora.api.comparing",
+    "push_to_hub": "distillora.api.bundles",
 }
 
-__all__ = ["Prediction", "TextClassifier", "ToxicityRule", "explain", "load"]
-
-
-def load(path: Any = None, **options: Any) -> TextClassifier:
-    """Open a bundle, or the starter model; see ``TextClassifier.load``."""
-    from distillora.inference.classifier import TextClassifier
-
-    return TextClassifier.load(path, **options)
+__all__ = [
+    "Arm",
+    "Bundle",
+    "DistilloraError",
+    "Prediction",
+    "Results",
+    "TextClassifier",
+    "ToxicityRule",
+    "audit",
+    "compare",
+    "explain",
+    "export",
+    "load",
+    "open_run",
+    "predict_file",
+    "preview",
+    "push_to_hub",
+]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "EmotionClassifier":
+        warnings.warn(
+            "distillora.EmotionClassifier is now called distillora.TextClassifier.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        name = "TextClassifier"
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'distillora' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -238,15 +238,15 @@ def lock_folder(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise RunFolderError(f"{folder} is a file; give another folder with --out") from None
+        raise RunFolderError(f"{folder} is a file; give another folder with `out`") from None
     except PermissionError:
-        raise RunFolderError(f"{folder} cannot be written to; give another with --out") from None
+        raise RunFolderError(f"{folder} cannot be written to; give another with `out`") from None
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{folder} is in use by another run. Wait for it, or give another folder with --out."
+            f"{folder} is in use by another run. Wait for it, or give another folder with `out`."
         ) from None
     try:
         yield

@@ -19,7 +19,8 @@ DistilloraError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 
@@ -27,6 +28,19 @@ class DistilloraError(Exception):
     """Base of the tree; its message says what is wrong, where, and what to do next."""
 
     exit_code: ClassVar[int] = 1
+
+    def rename_settings(self, names: Mapping[str, str]) -> None:
+        """Put what a front end calls a setting in place of its name.
+
+        Messages have the names of settings in backticks. The command line knows ``text_column`` as
+        an option, ``distillora.compare`` as the argument ``text``.
+
+        >>> error = DataError("Name it with `text_column`.")
+        >>> error.rename_settings({"text_column": "--text-column"})
+        >>> str(error)
+        'Name it with --text-column.'
+        """
+        self.args = (re.sub(r"`(\w+)`", lambda m: names.get(m[1], m[0]), str(self)),)
 
 
 class InputError(DistilloraError):

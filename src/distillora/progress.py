@@ -1,10 +1,11 @@
-"""What a person sees while a run goes on: bars in a terminal, plain lines elsewhere."""
+"""What a person sees meanwhile: bars in a terminal or a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -39,7 +40,7 @@ class Reporter:
     """Tells about stages, arms and epochs.
 
     Args:
-        console: where to write; bars appear only if it is a terminal.
+        console: where to write; see ``shows_bars``.
         quiet: write nothing at all (the other processes of a data-parallel run).
         prefix: begins every line, where several processes write at a time.
     """
@@ -49,6 +50,13 @@ class Reporter:
     ) -> None:
         self.console = console or Console(stderr=True, quiet=quiet)
         self.prefix = prefix
+
+    @property
+    def shows_bars(self) -> bool:
+        """Whether bars can be drawn: in a terminal, and in a notebook that has ipywidgets."""
+        return self.console.is_terminal or (
+            self.console.is_jupyter and find_spec("ipywidgets") is not None
+        )
 
     def say(self, message: RenderableType) -> None:
         """Write one line, or a table."""
@@ -69,7 +77,7 @@ class Reporter:
         self, title: str, total: int, unit: str = "examples"
     ) -> Iterator[Callable[[int], None]]:
         """Show a bar; call what it yields with the number done so far."""
-        if not self.console.is_terminal:
+        if not self.shows_bars:
             yield lambda done: None
             return
         with Progress(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # every test starts a process that imports the cl
 REPO = "tests/tiny_emotions"
 FIRST = "0123456789abcdef0123456789abcdef01234567"
 SECOND = "89abcdef0123456789abcdef0123456789abcdef"
-OFFLINE_WAYS = ("--data FILE", "--data FOLDER")
+OFFLINE_WAYS = ("with `data`", "folder")
 
 
 def write_dataset(folder: Path, first_text: str = "so happy") -> Path:

@@ -199,7 +199,7 @@ def test_the_audit_warns_of_labels_that_need_a_look(tmp_path: Path) -> None:
     warnings = "\n".join(audit_dataset(dataset, None, 128).warnings)
     assert "'Bug', 'bug' differ in case or white space" in warnings
     assert "test split has no row of 1 of the labels ('legal')" in warnings
-    assert "--label-separator '|'" in warnings
+    assert "set data.label_separator to '|'" in warnings
 
 
 BAD: list[tuple[str, str | bytes, dict[str, Any], list[str]]] = [
@@ -221,7 +221,7 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], list[str]]] = [
     ("a.csv", "text,label\nx,\ny,\n", {}, ["2 of 2 rows", "no label"]),
     ("a.csv", "text,label\nx,\ny,\n", {"drop_incomplete": True}, ["2 of 2 rows"]),
     ("a.csv", "text,label\nx,a\ny,b\nz,c\n", {}, ["no label stands in two rows"]),
-    ("a.csv", "text,label\n1,a\n2,b\n3,a\n", {}, ["numbers alone", "--text-column"]),
+    ("a.csv", "text,label\n1,a\n2,b\n3,a\n", {}, ["numbers alone", "`text_column`"]),
     ("a.csv", "text,label\nx,a\ny,b\nx2,a\n", {}, ["3 rows are too few"]),
     ("a.csv", "text,label,split\nx,a,test\ny,b,test\ny,b,test\n", {}, ["rows for test alone"]),
     ("a.csv", "x,y,z\na,b,c\n", {}, ["which column holds the texts?", "x, y, z"]),
@@ -277,5 +277,5 @@ def test_two_files_of_one_split_and_a_folder_without_train_are_refused(tmp_path:
 
 
 def test_a_table_without_a_path_says_how_to_give_one() -> None:
-    with pytest.raises(InputError, match=r"data\.path: .*--data FILE"):
+    with pytest.raises(InputError, match=r"data\.path: .*`data`"):
         read_dataset(Data(source="table"))

@@ -20,7 +20,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import distillora
 from app.browsing import serve
 from distillora.data.dataset import Dataset
 from distillora.data.sources import read_dataset
@@ -41,7 +40,6 @@ from tiny import save_tiny_backbone, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
-NEEDS = {"hub.md": "push_to_hub", "python.md": "compare"}  # page: the public name that it shows
 
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# (\S+\.yaml)\n")  # the first line of a block that commands refer to
@@ -194,16 +192,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         yield Reader(work, environment, tmp_path_factory.mktemp("finished"))
 
 
-def skip_until_built(page: Path) -> None:
-    name = NEEDS.get(page.name)
-    if name is not None and not hasattr(distillora, name):
-        pytest.skip(f"{page.name} needs distillora.{name}, which does not exist yet")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_one_after_the_other(page: Path, reader: Reader) -> None:
-    skip_until_built(page)
     reader.follow(page)
 
 
@@ -216,7 +207,6 @@ def test_the_recipes_of_a_page_are_usable(page: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, reader: Reader) -> None:
-    skip_until_built(page)
     code = blocks(page, "python")
     if any("bundles/" in block for block in code):
         reader.follow(page)  # its commands make the bundle

@@ -19,7 +19,7 @@ import distillora
 from distillora.data.sources import read_dataset
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.results import Results
-from distillora.export import ExportOptions, bundling, convert_arm, export_arm
+from distillora.exporting import ExportOptions, bundling, convert_arm, export_arm
 from distillora.inference.bundle import Bundle
 from distillora.pipeline import compare
 from distillora.progress import Reporter
@@ -124,7 +124,7 @@ def test_labels_thresholds_and_temperature_travel_unchanged(arm: Path, bundle: P
 def test_the_probabilities_are_those_of_the_run_at_its_temperature(
     arm: Path, bundle: Path, data_folder: Path
 ) -> None:
-    from distillora.export.arm import TrainedArm
+    from distillora.exporting.arm import TrainedArm
 
     trained = TrainedArm.open(arm)
     logits = distillora.load(bundle, precision="fp32").score(texts(data_folder)).logits

@@ -11,8 +11,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from distillora.export.onnx_model import quantize_embeddings, quantize_onnx, write_onnx
-from distillora.export.smoothing import normalise_tokens, smooth_activations
+from distillora.exporting.onnx_model import quantize_embeddings, quantize_onnx, write_onnx
+from distillora.exporting.smoothing import normalise_tokens, smooth_activations
 from tiny import ARCHITECTURES, tiny_batch, tiny_model
 
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from distillora.errors import ModelError
-from distillora.export.vocabulary import prune_vocabulary
+from distillora.exporting.vocabulary import prune_vocabulary
 from tiny import tiny_model, tiny_tokenizer
 
 WORDS = ["good", "bad", "day", "##ing", "##ly", "night", "été", "日", "sun", "##shine", "moon"]

@@ -115,7 +115,7 @@ def _convert(arm: Path) -> Path:
             "Where they are installed (pip install 'distillora[train]'), run "
             f"`distillora export {arm} --out FOLDER`; then start the app with `--model FOLDER`."
         )
-    from distillora.export import convert_arm
+    from distillora.exporting import convert_arm
 
     return convert_arm(arm)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from distillora import __version__
-from distillora.errors import DistilloraError, InputError
+from distillora.errors import DistilloraError
 from distillora.progress import ignore_known_warnings
 
 app = typer.Typer(
@@ -24,6 +22,33 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+# what the settings that messages name are called here
+_OPTIONS = {
+    "columns": "--columns",
+    "data": "--data",
+    "force": "--force",
+    "jobs": "--jobs",
+    "label": "--label-column",
+    "label_column": "--label-column",
+    "out": "--out",
+    "prefix": "--prefix",
+    "preview": "--dry-run",
+    "resume": "--resume",
+    "retrain_changed": "--retrain-changed",
+    "source_format": "--format",
+    "source": "--data",
+    "split": "--split-column",
+    "split_column": "--split-column",
+    "strict": "--strict",
+    "target": "--output",
+    "target_format": "--output-format",
+    "text": "--text-column",
+    "text_column": "--text-column",
+    "toxicity": "--toxic-emotions",
+    "vocabulary": "--vocabulary",
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -44,27 +69,9 @@ def _options(
     pass
 
 
-def require(group: str, *packages: str) -> None:
-    """Fail early, and with the remedy, where an optional group is not installed.
-
-    Raises:
-        InputError: a package is missing.
-    """
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise InputError(
-            f"This command needs {', '.join(missing)}: pip install 'distillora[{group}]'"
-        )
-
-
-def find_bundle(model: str) -> Path:
-    """Return the folder of a bundle, downloaded from the Hub if need be.
-
-    Raises:
-        DistilloraError: see ``distillora.hub.locate_bundle``.
-    """
-    from distillora.hub import locate_bundle
-
-    return locate_bundle(model, notify=lambda line: typer.echo(line, err=True))
+def say(line: str) -> None:
+    """Print a line that is not part of the output."""
+    typer.echo(line, err=True)
 
 
 def main() -> None:
@@ -77,6 +84,7 @@ def main() -> None:
     try:
         app()
     except DistilloraError as error:
+        error.rename_settings(_OPTIONS)
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             "[bold red]error:[/bold red] ", end=""
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from distillora.cli.base import app, require
+from distillora.cli.base import app
 
 
 @app.command()
@@ -48,14 +48,18 @@ def export(
     The export stands only if it computes what the trained model does: every validation logit
     within 1e-4, and in int8 at most 0.005 of accuracy and macro-F1 lost on validation.
     """
-    require("train", "torch", "transformers", "onnx", "onnxscript")
-    from distillora.export import ExportOptions, export_arm
-    from distillora.progress import Reporter
+    from distillora.api.bundles import export as make_bundle
 
-    options = ExportOptions(
-        int8=int8, int8_only=int8_only, vocabulary=vocabulary, license=license, force=force
-    )
-    manifest = export_arm(arm, out, options, Reporter())
+    manifest = make_bundle(
+        arm,
+        out,
+        int8=int8,
+        int8_only=int8_only,
+        vocabulary=vocabulary,
+        license=license,
+        force=force,
+        overwrite=True,
+    ).manifest
     for precision, splits in manifest.quality.items():
         for split, quality in splits.items():
             typer.echo(

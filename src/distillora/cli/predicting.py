@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distillora.cli.base import app, find_bundle
+from distillora.cli.base import app, say
 from distillora.cli.predictions import print_predictions, print_summary
 from distillora.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from distillora.inference.classifier import TextClassifier
+    from distillora.api.classifier import TextClassifier
     from distillora.signals.toxicity import ToxicityRule
 
 _PRECISIONS = ("int8", "fp32")
@@ -164,14 +164,13 @@ def _open(
     if precision is not None and precision not in _PRECISIONS:
         hint = did_you_mean(precision, _PRECISIONS)
         raise InputError(f"There is no precision '{precision}'.{hint}")
-    from distillora.inference.bundle import Bundle
-    from distillora.inference.classifier import TextClassifier, starter_folder
+    from distillora.api.bundles import open_bundle
 
-    bundle = Bundle.open(find_bundle(model) if model else starter_folder())
+    bundle = open_bundle(model, notify=say)
     rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
     # what is not one of the two was refused above
     chosen: Any = precision
-    return TextClassifier(bundle, precision=chosen, toxicity=rule)
+    return bundle.load(precision=chosen, toxicity=rule)
 
 
 def _toxicity_rule(
@@ -220,16 +219,11 @@ def _lines_of_stdin() -> Iterable[str]:
 def _score_file(
     classifier: TextClassifier, source: str, target: str, options: dict[str, Any]
 ) -> None:
-    from distillora.inference.bulk import score_file
-    from distillora.progress import Reporter
-
     to_stdout = target == "-"
     try:
-        summary = score_file(
-            classifier,
+        summary = classifier.predict_file(
             sys.stdin.buffer if source == "-" else Path(source),
             sys.stdout.buffer if to_stdout else Path(target),
-            reporter=Reporter(),
             **options,
         )
     except KeyboardInterrupt:

@@ -43,7 +43,7 @@ def print_predictions(
 def _as_json(text: str, prediction: Prediction, why: Explanation | None) -> str:
     from distillora.readers.rows import clean
 
-    values = {"text": text, **asdict(prediction)}
+    values = {"text": text, **prediction.to_dict()}
     if why is not None:
         told = asdict(why)
         values["explanation"] = {key: told[key] for key in ("label", "logit", "words")}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from distillora.cli.base import app, require
+from distillora.cli.base import app
 from distillora.cli.datasets import (
     PLACES,
     PLACES_HELP,
@@ -21,10 +20,11 @@ from distillora.cli.datasets import (
     SplitColumn,
     TaskOption,
     TextColumn,
-    choose_recipe,
-    run_folder,
+    read_settings,
 )
-from distillora.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from distillora.api.results import Results
 
 
 @app.command()
@@ -84,32 +84,19 @@ def compare(
     Run the same command again after an interruption: it goes on where it stopped. Arms that were
     made from other data or settings are not reused: the command stops and says what changed.
     """
-    _require_training()
-    keys = {
-        **{"text_column": text_column, "label_column": label_column},
-        **{"label_separator": label_separator, "split_column": split_column},
-        **{"hub_config": config, "hub_revision": revision},
+    from distillora.api import comparing
+
+    options: dict[str, Any] = {
+        **{"recipe": recipe, "text": text_column, "label": label_column, "split": split_column},
+        **{"label_separator": label_separator, "task": task, "seeds": seeds, "out": out},
+        "settings": read_settings(override, config, revision),
     }
-    chosen = choose_recipe(
-        recipe, data, keys, override or [], seeds=seeds, task=task, out=out, resume=True
-    )
-    folder = run_folder(out, chosen.name)
-    from distillora.pipeline import compare as run_compare
-    from distillora.pipeline import show_plan
-
     if dry_run:
-        Console().print(show_plan(chosen, folder))
+        Console().print(comparing.preview(data, **options))
         return
-    from distillora.progress import Reporter
-    from distillora.report import summary_table
-
-    quiet = os.environ.get("RANK", "0") != "0"
-    results = run_compare(
-        chosen, folder, Reporter(quiet=quiet), jobs, retrain_changed=retrain_changed
-    )
-    if results is not None:
-        Console().print(summary_table(results))
-        typer.echo(f"Report: {folder / 'report.html'} (and report.md, results.json)")
+    results = comparing.compare(data, **options, jobs=jobs, retrain_changed=retrain_changed)
+    if not comparing.is_helper():
+        _print_results(results)
 
 
 @app.command()
@@ -135,18 +122,21 @@ def data(
     ] = None,
 ) -> None:
     """Audit a data set: rows, labels, lengths, duplicates, texts shared between splits."""
-    _require_training()
-    from distillora.pipeline import audit_source
+    from distillora.api import comparing
+    from distillora.data.audit import format_audit
 
-    keys = {
-        **{"text_column": text_column, "label_column": label_column},
-        **{"label_separator": label_separator, "split_column": split_column},
-        **{"hub_config": config, "hub_revision": revision},
-    }
-    overrides = [f"data.taxonomy={taxonomy}", *(override or [])]
-    chosen = choose_recipe(None, source, keys, overrides)
-    audit, table = audit_source(chosen)
-    Console().print(table)
+    audit = comparing.audit(
+        source,
+        text=text_column,
+        label=label_column,
+        label_separator=label_separator,
+        split=split_column,
+        settings={
+            "data.taxonomy": taxonomy,
+            **read_settings(override, config, revision),
+        },
+    )
+    Console().print(format_audit(audit))
     if save is not None:
         from distillora.artifacts import write_atomic
 
@@ -162,14 +152,9 @@ def measure(
 
     Close what else is running first: the result says so if the machine was busy.
     """
-    _require_training()
-    from distillora.pipeline import measure_again
-    from distillora.progress import Reporter
-    from distillora.report import summary_table
+    from distillora.api.results import open_run
 
-    _check_run(run, "measure")
-    Console().print(summary_table(measure_again(run, Reporter())))
-    typer.echo(f"Report: {run / 'report.html'} (and report.md, results.json)")
+    _print_results(open_run(run).measure())
 
 
 @app.command()
@@ -180,31 +165,11 @@ def report(
 
     Weights, predictions and data that are still in the folder must be those of the results.
     """
-    _require_training()
-    from distillora.progress import Reporter
-    from distillora.report import write_report
+    from distillora.api.results import open_run
 
-    _check_run(run, "report")
-    typer.echo(f"Report: {write_report(run, Reporter().warn)}")
+    typer.echo(f"Report: {open_run(run).write_report()}")
 
 
-def _check_run(path: Path, command: str) -> None:
-    """Refuse what stands in a run's folder in place of the folder.
-
-    Raises:
-        RunFolderError: it names the folder.
-    """
-    if (path / "results.json").is_file():
-        return
-    for folder in path.parents:
-        if path.exists() and (folder / "results.json").is_file():
-            raise RunFolderError(
-                f"{path} is inside a run's folder. Give the folder itself: "
-                f"distillora {command} {folder}"
-            )
-    if path.is_file():
-        raise RunFolderError(f"{path} is a file. Give the folder of a run.")
-
-
-def _require_training() -> None:
-    require("train", "torch", "transformers", "peft")
+def _print_results(results: Results) -> None:
+    Console().print(results)
+    typer.echo(f"Report: {results.report} (and report.md, results.json)")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from distillora.api.packages import find_bundle, require
 from distillora.cli.base import app as commands
-from distillora.cli.base import find_bundle, require
-from distillora.errors import InputError
+from distillora.cli.base import say
 
 
 @commands.command()
@@ -41,47 +40,8 @@ def app(
 ) -> None:
     """Open the web app: predict, look at a sample and its errors, compare models, score files."""
     require("app", "streamlit", "altair", "pandas", "pyarrow")
-    from distillora.app.settings import Options, check_options, streamlit_flags
+    from distillora.app.launch import launch
+    from distillora.app.settings import Options
 
-    options = Options(tuple(map(find_bundle, model or ())), run, data)
-    check_options(options)
-    _check_address(host, port)
-    from streamlit.web import cli
-
-    import distillora.app as package
-
-    script = Path(package.__file__).with_name("main.py")
-    typer.echo(f"Opening the app on http://{host}:{port}; Ctrl+C ends it.")
-    cli.main(
-        [
-            "run",
-            str(script),
-            f"--server.port={port}",
-            f"--server.address={host}",
-            f"--server.headless={str(not browser).lower()}",
-            *streamlit_flags(),
-            "--",
-            *options.words(),
-        ],
-        prog_name="distillora app",
-    )
-
-
-def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on, before anything starts.
-
-    Raises:
-        InputError: it is in use, or none of this machine.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            # as the server does, so that a port that was just let go of counts as free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"The app cannot listen on {host}, port {port}: {reason}. "
-            "Give another with --port, or another --host."
-        ) from None
+    models = tuple(find_bundle(name, notify=say) for name in model or ())
+    launch(Options(models, run, data), host, port, browser=browser)

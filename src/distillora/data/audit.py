@@ -254,7 +254,7 @@ def _lists_as_text(names: Sequence[str]) -> Iterator[str]:
     if len(lists) * 2 > len(names):
         yield (
             f"Labels such as '{shown(lists[0], 40)}' are lists written as text, and each counts as "
-            "one label. Write their names apart by a separator, and say which: --label-separator."
+            "one label. Write their names apart by a separator, and set data.label_separator to it."
         )
 
 
@@ -269,7 +269,7 @@ def _unsplit_labels(names: Sequence[str]) -> Iterator[str]:
         if joined:
             yield (
                 f"Labels such as '{shown(joined[0], 40)}' look like several: each of their parts "
-                f"is a label, too. To split them: --label-separator '{separator}'."
+                f"is a label, too. To split them, set data.label_separator to '{separator}'."
             )
 
 

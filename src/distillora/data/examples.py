@@ -113,7 +113,7 @@ def _complete(
         return examples, [f"{count} were left out, having no text or no label: {shown}{more}."]
     raise DataError(
         f"{source}: {count} cannot be used: {shown}{more}. Fill them in (where no label applies, "
-        "give a label of its own, such as none), or leave them out: --set data.drop_incomplete=true"
+        "give a label of its own, such as none), or leave them out: data.drop_incomplete: true."
     )
 
 
@@ -121,7 +121,7 @@ def _check_texts(examples: Sequence[LabelledText], source: str) -> None:
     if examples and all(_is_number(row.text) for row in examples):
         raise DataError(
             f"{source}: the column of the texts holds numbers alone, such as {examples[0].text}. "
-            "Name another with --text-column."
+            "Name another with `text_column`."
         )
 
 

@@ -24,10 +24,11 @@ from distillora.readers.rows import choose_label_column, choose_text_column, tex
 from distillora.recipe import Data
 
 _GOEMOTIONS_WAYS = (
-    f"Two ways do without the Hub: `--data FOLDER`, a folder with {FOLDER_FORMAT}; or "
-    "`data.source: sample`, the small data set inside the package, as in `--recipe quickstart`."
+    f"Two ways do without the Hub: give with `data` a folder with {FOLDER_FORMAT}; or "
+    "take `data.source: sample`, the small data set inside the package, as the recipe "
+    "quickstart does."
 )
-_OTHER_WAYS = "Without the Hub, `--data FILE` or `--data FOLDER` reads tables of your own."
+_OTHER_WAYS = "Without the Hub, give a file or folder of your own with `data`."
 
 
 def read_hub(data: Data) -> Dataset:

@@ -102,7 +102,7 @@ def check_names(rows: Sequence[Sequence[str]], where: str) -> None:
     """
     names = {name for row in rows for name in row}
     if not names:
-        raise DataError(f"{where} holds no label at all. Name another column with --label-column.")
+        raise DataError(f"{where} holds no label at all. Name another column with `label_column`.")
     if len(names) == 1:
         raise DataError(
             f"{where} holds one label alone, '{shown(next(iter(names)))}'. "
@@ -116,12 +116,12 @@ def check_names(rows: Sequence[Sequence[str]], where: str) -> None:
     if len(rows) > 2 and len(names) >= sum(map(len, rows)):
         raise DataError(
             f"{where}: no label stands in two rows, so it is a name or an identifier of the row. "
-            "Name another column with --label-column."
+            "Name another column with `label_column`."
         )
     if len(names) > MOST_LABELS:
         raise DataError(
             f"{where} holds {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
-            "Name another column with --label-column, or group the labels."
+            "Name another column with `label_column`, or group the labels."
         )
 
 

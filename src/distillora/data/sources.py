@@ -6,15 +6,19 @@ import re
 from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillora.artifacts import RunLayout
 from distillora.data.dataset import Dataset
 from distillora.data.labels import apply_taxonomy
 from distillora.data.stored import is_stored
-from distillora.data.tabular import TABLE_EXTENSIONS, find_split_files, is_table
+from distillora.data.tabular import TABLE_EXTENSIONS, find_split_files, is_table, read_frame
 from distillora.errors import DataError, InputError, did_you_mean
+from distillora.readers.dataframe import is_dataframe
 from distillora.recipe import GOEMOTIONS_CONFIG, Data, read_recipe
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 def load_dataset(data: Data) -> Dataset:
@@ -28,13 +32,17 @@ def load_dataset(data: Data) -> Dataset:
     return drop_shared_texts(dataset) if data.drop_shared else dataset
 
 
-def read_dataset(data: Data) -> Dataset:
+def read_dataset(data: Data, frame: DataFrame | None = None) -> Dataset:
     """Read the data set as it is audited: the first ``limit`` rows per split, in ``taxonomy``.
+
+    Args:
+        data: where it is, and how to read it.
+        frame: its rows, where ``data.source`` is ``dataframe``.
 
     Raises:
         DataError, OfflineError: see ``load_dataset``.
     """
-    dataset = _read_source(data)
+    dataset = _read_source(data) if frame is None else read_frame(frame, data)
     if data.limit is not None:
         dataset = _take_first(dataset, data.limit)
     return apply_taxonomy(dataset, data.taxonomy)
@@ -69,6 +77,11 @@ def _read_source(data: Data) -> Dataset:
         return read_hub(data)
     if data.source == "table":
         return read_tables(data)
+    if data.source == "dataframe":
+        raise DataError(
+            "data.source: rows of source 'dataframe' are given to distillora.compare in Python. "
+            "A run that holds a copy of them can be continued without: give its folder with `out`."
+        )
     if data.source == "sample":
         with as_file(files("distillora.data") / "sample") as folder:
             return read_folder(folder, data.hub_config or GOEMOTIONS_CONFIG, "the bundled sample")
@@ -87,24 +100,27 @@ def _take_first(dataset: Dataset, limit: int) -> Dataset:
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # what the keys of a place leave behind when the data comes from another
-_PLACE_KEYS = ("source", "path", "validation_path", "test_path")
+PLACE_KEYS = ("source", "path", "validation_path", "test_path")
 _HUB_KEYS = ("hub_id", "hub_config", "hub_revision")
 TABLE_KEYS = ("text_column", "label_column", "label_separator", "split_column")
 
 
-def locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def locate(place: str | DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's ``data`` as it was, but read from another place.
 
     Args:
         place: ``hub`` (the recipe's own data set there), ``sample``, a table, a folder, or the
-            ``owner/name`` of a data set on the Hub.
+            ``owner/name`` of a data set on the Hub; or a DataFrame, which is the data itself.
         settings: the recipe's ``data``, not validated yet.
 
     Raises:
         InputError: there is no such file, or it is no table.
     """
+    kept = {key: value for key, value in settings.items() if key not in PLACE_KEYS}
+    if is_dataframe(place):
+        kept = {key: value for key, value in kept.items() if key not in _HUB_KEYS}
+        return {**kept, "source": "dataframe"}
     if place in ("hub", "sample"):
-        kept = {key: value for key, value in settings.items() if key not in _PLACE_KEYS}
         return {**kept, "source": place}
     path = Path(place).expanduser()
     if path.is_dir():
@@ -114,7 +130,7 @@ def locate(place: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         _check_file(path)
         return {**settings, "source": "table", "path": str(path)}
     if _HUB_ID.fullmatch(place):
-        own = (*_PLACE_KEYS, *(_HUB_KEYS if settings.get("hub_id") != place else ()))
+        own = (*PLACE_KEYS, *(_HUB_KEYS if settings.get("hub_id") != place else ()))
         kept = {key: value for key, value in settings.items() if key not in own}
         return {**kept, "source": "hub", "hub_id": place}
     raise InputError(f"{_absent(path)} {_WAYS}")

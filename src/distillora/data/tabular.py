@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillora.data.dataset import SPLIT_NAMES, Dataset
 from distillora.data.examples import SPLIT_WORDS, RawRow, build_dataset, split_called
 from distillora.errors import DataError, InputError, did_you_mean
+from distillora.readers.dataframe import FrameSource
 from distillora.readers.formats import EXTENSIONS, check_readable, choose_format, open_table
 from distillora.readers.rows import (
     BROKEN,
@@ -23,6 +24,9 @@ from distillora.readers.rows import (
     shown,
 )
 from distillora.recipe import Data
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 TABLE_EXTENSIONS = tuple(extension for extension, kind in EXTENSIONS.items() if kind != "text")
 
@@ -61,7 +65,7 @@ def read_tables(data: Data) -> Dataset:
     if len(set(labels)) > 1:
         raise DataError(
             f"The files of the splits have their labels in different columns, {labels[0]} and "
-            f"{labels[1]}. Say which with --label-column."
+            f"{labels[1]}. Say which with `label_column`."
         )
     source = ", ".join(str(path) for path in files.values())
     return build_dataset(
@@ -88,7 +92,7 @@ def _find_files(data: Data) -> dict[str, Path]:
     """Return split -> file, train first; a file alone stands for train."""
     if data.path is None:
         raise InputError(
-            "data.path: source 'table' needs a file. Give it with --data FILE "
+            "data.path: source 'table' needs a file. Give one with `data` "
             f"({', '.join(TABLE_EXTENSIONS)})."
         )
     given = {"validation": data.validation_path, "test": data.test_path}
@@ -113,7 +117,7 @@ def _files_of_folder(folder: Path) -> dict[str, Path]:
         there = shown(", ".join(sorted(path.name for path in folder.iterdir())), 200)
         raise DataError(
             f"{folder} has no table of the train split, such as train.csv. It has "
-            f"{there or 'no files'}. Add it, or give one file with --data."
+            f"{there or 'no files'}. Add it, or give one file with `data`."
         )
     return {split: paths[0] for split, paths in found.items()}
 
@@ -129,11 +133,35 @@ def _read_file(
         )
     kind = choose_format(None, path, "")
     table = open_table(path, str(path), kind, data.text_column, tabular=True)
+    cells, columns, notes = _read_rows(table, split, data)
+    schema = table.schema()
+    names = None if schema is None else _class_names(schema, columns.label, path)
+    return cells, columns, names, notes
+
+
+def read_frame(frame: DataFrame, data: Data) -> Dataset:
+    """Make a dataset of the rows of a pandas DataFrame, as ``read_tables`` does of a file's.
+
+    Args:
+        frame: a text a row, in one column, and its label in another: a name, a number, a list of
+            these, or names apart by ``data.label_separator``. Its index is not used.
+        data: the recipe's, with ``source: dataframe``.
+
+    Raises:
+        DataError: a column or rows that cannot be used as they stand.
+    """
+    table = FrameSource(frame, data.text_column)
+    cells, columns, notes = _read_rows(table, None, data)
+    return build_dataset(cells, data, table.name, label_column=columns.label, notes=notes)
+
+
+def _read_rows(
+    table: Source, split: str | None, data: Data
+) -> tuple[list[RawRow], _Columns, list[str]]:
+    """Return the rows of an open table, its columns, and notes."""
     table.survey(strict=False)  # only then are the keys of all JSON objects known
     rows = list(_usable(table))
     columns = _choose_columns(table, data, split)
-    schema = table.schema()
-    names = None if schema is None else _class_names(schema, columns.label, path)
     cells = [
         RawRow(
             row.where,
@@ -145,12 +173,11 @@ def _read_file(
         )
         for n, row in enumerate(rows, 1)
     ]
-    notes: list[str] = []
-    if columns.split is not None:
-        cells, notes = _with_splits(
-            cells, [r.values.get(columns.split) for r in rows], columns, path
-        )
-    return cells, columns, names, notes
+    if columns.split is None:
+        return cells, columns, []
+    values = [row.values.get(columns.split) for row in rows]
+    cells, notes = _with_splits(cells, values, columns, table.name)
+    return cells, columns, notes
 
 
 def _class_names(schema: Any, column: str, path: Path) -> Sequence[str] | None:
@@ -191,7 +218,7 @@ def _usable(table: Source) -> Iterator[Row]:
 
 
 def _with_splits(
-    cells: Sequence[RawRow], values: Sequence[Any], columns: _Columns, path: Path
+    cells: Sequence[RawRow], values: Sequence[Any], columns: _Columns, name: str
 ) -> tuple[list[RawRow], list[str]]:
     """Give each row the split that its split column names."""
     made: list[RawRow] = []
@@ -201,11 +228,11 @@ def _with_splits(
             if not columns.split_was_named:
                 return list(cells), [
                     f"The column '{columns.split}' was not used, since '{shown(str(value), 40)}' "
-                    f"({row.where}) names no split; to use another, give --split-column."
+                    f"({row.where}) names no split; to use another, set data.split_column."
                 ]
             hint = did_you_mean(str(value), SPLIT_WORDS)
             raise DataError(
-                f"{path}, {row.where}: '{shown(str(value), 40)}' in the column "
+                f"{name}, {row.where}: '{shown(str(value), 40)}' in the column "
                 f"'{columns.split}' names no split.{hint}"
             )
         made.append(RawRow(row.where, row.id, row.text, row.label, split, row.problem))

@@ -25,8 +25,8 @@ def check_chain(results: Results) -> None:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise IntegrityError(
             f"The results contradict themselves:\n{listed}\n"
-            "Run `distillora compare` with the same --out: it says what changed, and with "
-            "--retrain-changed makes it again."
+            "Run `distillora compare` with the same `out`: it says what changed, and with "
+            "`retrain_changed` makes it again."
         )
 
 

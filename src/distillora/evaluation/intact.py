@@ -160,7 +160,7 @@ def _refuse(run: RunLayout, faults: Sequence[str]) -> None:
         raise RunFolderError(
             f"{run.root} does not hold what its results.json is about:\n{listed}\n"
             "Put the files back, or run the same `distillora compare` command again: it says what "
-            "changed, and with --retrain-changed makes it again."
+            "changed, and with `retrain_changed` makes it again."
         )
 
 

@@ -72,7 +72,7 @@ def has_recorded_checksum(run_dir: Path, run: ArmResult) -> bool:
 def _broken(path: Path, reason: str) -> IntegrityError:
     return IntegrityError(
         f"{path} does not hold an arm's predictions: {reason}. "
-        "Run `distillora compare` with the same --out to make it again."
+        "Run `distillora compare` with the same `out` to make it again."
     )
 
 

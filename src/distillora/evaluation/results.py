@@ -460,12 +460,12 @@ class Results(Record):
         if not path.is_file():
             raise RunFolderError(
                 f"{path.parent} holds no finished run: there is no {path.name}. "
-                "Give the --out of a finished `distillora compare`."
+                "Give the `out` of a finished `distillora compare`."
             )
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{path} is not a results file of schema version {SCHEMA_VERSION}: {error}. "
-                "Run `distillora compare` with the same --out to make it again."
+                "Run `distillora compare` with the same `out` to make it again."
             ) from error

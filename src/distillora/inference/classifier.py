@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,14 @@ class Prediction:
     toxic: bool | None
     toxic_by_label: bool | None
     truncated: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them: ``scores`` is a dict, ``labels`` a list.
+
+        >>> classifier.predict("thanks a lot!")[0].to_dict()["label"]
+        'gratitude'
+        """
+        return {**asdict(self), "labels": list(self.labels)}
 
     def __str__(self) -> str:
         """Say it in one line."""

@@ -138,7 +138,7 @@ def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
     lines = [f"  {line}" for line in list_changes(changes)]
     if len(lines) > _MOST_SHOWN:
         more = len(lines) - _MOST_SHOWN
-        lines = [*lines[:_MOST_SHOWN], f"  and {more} more; --dry-run lists them all"]
+        lines = [*lines[:_MOST_SHOWN], f"  and {more} more; `preview` lists them all"]
     listed = "\n".join(lines)
     scored = sum(not change.retrain for change in changes.values())
     again = f"trains these again ({len(changes) - scored})" if scored < len(changes) else ""
@@ -146,7 +146,7 @@ def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
         again += f"{' and ' if again else ''}scores those again whose test texts alone changed"
     raise RunFolderError(
         f"{layout.root} holds arms that were made from something else:\n{listed}\n"
-        f"--retrain-changed {again}, and keeps the others. Or give another folder with --out."
+        f"`retrain_changed` {again}, and keeps the others. Or give another folder with `out`."
     )
 
 

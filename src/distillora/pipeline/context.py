@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerFast
@@ -29,6 +29,9 @@ from distillora.progress import Reporter
 from distillora.recipe import Recipe, suit_recipe
 from distillora.runtime import describe_environment, resolve_precision
 from distillora.training.label_losses import unlabelled_targets
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,9 @@ def load_arm(context: RunContext, name: str, seed: int | None = None) -> Any:
 TokenizerName = tuple[str, str | None]
 
 
-def read_data(recipe: Recipe) -> tuple[Dataset, Dataset]:
-    """Return the data as it was found and as it is used."""
-    found = read_dataset(recipe.data)
+def read_data(recipe: Recipe, frame: DataFrame | None = None) -> tuple[Dataset, Dataset]:
+    """Return the data as it was found and as it is used; ``frame`` holds it, if it is given."""
+    found = read_dataset(recipe.data, frame)
     return found, drop_shared_texts(found) if recipe.data.drop_shared else found
 
 

@@ -39,7 +39,7 @@ def _check_folder(layout: RunLayout) -> None:
         _refuse_older_run(layout)
     elif layout.root.is_dir() and any(path.name not in _OURS for path in layout.root.iterdir()):
         raise RunFolderError(
-            f"{layout.root} holds other files and no run. Give an empty folder with --out."
+            f"{layout.root} holds other files and no run. Give an empty folder with `out`."
         )
 
 
@@ -57,7 +57,7 @@ def _refuse_older_run(layout: RunLayout) -> None:
     raise RunFolderError(
         f"{layout.root} holds a run of an earlier version, which did not record what its arms "
         "were made from. Whether they fit this command cannot be checked, so they are not reused. "
-        "Give another folder with --out, or delete this one."
+        "Give another folder with `out`, or delete this one."
     )
 
 
@@ -72,7 +72,7 @@ def _check_ensembles(context: RunContext) -> None:
             if (folder := context.folder(plan.name, seed)).fingerprint.is_file():
                 raise RunFolderError(
                     f"{folder.root} holds a trained arm, and the recipe makes '{plan.name}' an "
-                    "ensemble. Give the ensemble another name, or another folder with --out."
+                    "ensemble. Give the ensemble another name, or another folder with `out`."
                 )
 
 

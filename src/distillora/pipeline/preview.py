@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -22,13 +23,16 @@ from distillora.pipeline.tasks import Task
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 _STATES = ("finished", "trained, to be scored", "begun", "not begun")
 
 
-def show_plan(recipe: Recipe, out: Path) -> RenderableType:
+def show_plan(recipe: Recipe, out: Path, frame: DataFrame | None = None) -> RenderableType:
     """Work out what the recipe would make in a folder, and what the folder holds of it already."""
     layout, notes = RunLayout(out), list[str]()
-    source = read_source(recipe, layout, notes.append)
+    source = read_source(recipe, layout, notes.append, frame)
     recipe, dataset = source.recipe, source.dataset
     plan = plan_run(recipe, dataset, source.extra)
     context = prepare_context(plan, layout, dataset, source.extra, Reporter(quiet=True), jobs=1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING
 
 from distillora.artifacts import (
     RunLayout,
@@ -15,8 +14,9 @@ from distillora.artifacts import (
     lock_folder,
     write_atomic,
 )
-from distillora.data.audit import AuditRecord, format_audit, format_warnings
+from distillora.data.audit import AuditRecord, format_warnings
 from distillora.data.dataset import Dataset
+from distillora.data.sources import read_dataset
 from distillora.data.stored import is_stored, read_stored, store_data
 from distillora.errors import InputError
 from distillora.evaluation.comparison import compare_runs
@@ -34,7 +34,6 @@ from distillora.pipeline.context import (
     audit_data,
     describe_data,
     prepare_context,
-    read_data,
     save_audit,
 )
 from distillora.pipeline.evaluate import evaluate_arm, evaluate_ensemble
@@ -55,6 +54,9 @@ from distillora.runtime import (
     wait_for_everyone,
 )
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 def compare(
     recipe: Recipe,
@@ -63,6 +65,7 @@ def compare(
     jobs: int = 1,
     *,
     retrain_changed: bool = False,
+    frame: DataFrame | None = None,
 ) -> Results | None:
     """Make every arm of the recipe at every seed, judge and measure them all, write the report.
 
@@ -76,6 +79,7 @@ def compare(
         jobs: how many arms to make at a time, each in a process of its own. They are judged one
             after the other all the same.
         retrain_changed: train the arms again that were made from something else.
+        frame: the rows, where the recipe's source is ``dataframe``.
 
     Raises:
         RunFolderError: the folder is in use, or holds arms that were made from something else;
@@ -84,7 +88,7 @@ def compare(
     start_processes()
     layout = RunLayout(out)
     # first what may be wrong with the recipe or the data: then nothing has been written yet
-    source = read_source(recipe, layout, reporter.warn)
+    source = read_source(recipe, layout, reporter.warn, frame)
     recipe = source.recipe
     plan = plan_run(recipe, source.dataset, source.extra)
     context = prepare_context(plan, layout, source.dataset, source.extra, reporter, jobs)
@@ -176,7 +180,7 @@ def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
 def _train_arms(context: RunContext, jobs: int) -> None:
     """Train what is not finished."""
     if jobs > 1 and process_count() > 1:
-        raise InputError("Give --jobs or start with torchrun, not both.")
+        raise InputError("Give `jobs` or start with torchrun, not both.")
     finished = {task for task in context.plan.tasks if find_result(context, task).result}
     for task in finished:
         context.reporter.say(f"{task}: finished before")
@@ -212,10 +216,10 @@ def _evaluate_ensembles(
     return found
 
 
-def audit_source(recipe: Recipe) -> tuple[AuditRecord, RenderableType]:
-    """Audit the data of a recipe; return the record and its tables for the terminal.
+def audit_source(recipe: Recipe, frame: DataFrame | None = None) -> AuditRecord:
+    """Audit the data of a recipe, which is that of ``frame`` if it is given.
 
     Lengths are counted with the tokenizer of the bundled encoder.
     """
-    audit = audit_data(read_data(recipe)[0], load_tokenizer(BUNDLED), recipe.data.max_length)
-    return audit, format_audit(audit)
+    found = read_dataset(recipe.data, frame)
+    return audit_data(found, load_tokenizer(BUNDLED), recipe.data.max_length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from distillora.artifacts import RunLayout
 from distillora.data.dataset import Dataset
@@ -13,6 +13,9 @@ from distillora.data.stored import is_stored, read_stored
 from distillora.errors import OfflineError, RecipeError
 from distillora.pipeline.context import read_data, read_extra_texts, settle_recipe
 from distillora.recipe import Data, Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class Source(NamedTuple):
@@ -33,34 +36,42 @@ class Source(NamedTuple):
     extra: Mapping[Path, ExtraText]
 
 
-def read_source(recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]) -> Source:
+def read_source(
+    recipe: Recipe,
+    layout: RunLayout,
+    warn: Callable[[str], None],
+    frame: DataFrame | None = None,
+) -> Source:
     """Read the data of a recipe; what is gone, from the run, if the run read it from there.
 
     Args:
         recipe: what to make.
         layout: of the run, which need not exist.
         warn: what to do with a line about a copy that is used.
+        frame: the rows, where the recipe's source is ``dataframe``; without it the run's copy.
 
     Raises:
         DataError, InputError: the data cannot be used.
         OfflineError: the Hub cannot be reached, and the run has no copy.
     """
-    found, dataset, stored = _read_dataset(recipe, layout, warn)
+    found, dataset, stored = _read_dataset(recipe, layout, warn, frame)
     settled, chosen = settle_recipe(recipe, dataset)
     extra = read_extra_texts(settled, dataset, stored)
     return Source(settled, chosen, found, dataset, extra)
 
 
 def _read_dataset(
-    recipe: Recipe, layout: RunLayout, warn: Callable[[str], None]
+    recipe: Recipe, layout: RunLayout, warn: Callable[[str], None], frame: DataFrame | None
 ) -> tuple[Dataset | None, Dataset, Mapping[Path, ExtraText]]:
     """Return the data as found (None: from the run) and as used, and copies of extra texts."""
     has_copy = _has_copy(recipe, layout)
+    if has_copy and recipe.data.source == "dataframe" and frame is None:
+        return None, *read_stored(layout.data)
     if has_copy and (gone := _find_gone(_paths_of(recipe.data))):
         warn(_use_copy(f"{gone} no longer exists.", layout))
         return None, *read_stored(layout.data)
     try:
-        found, dataset = read_data(recipe)
+        found, dataset = read_data(recipe, frame)
     except OfflineError as error:
         if not has_copy:
             raise

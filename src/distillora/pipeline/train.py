@@ -76,7 +76,7 @@ def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
         if BeginningRecord.read(folder).fingerprint != fingerprint:
             raise IntegrityError(
                 f"{folder.root} holds the beginning of an arm that was made from something else. "
-                "Run the same command again: it says what changed, and with --retrain-changed "
+                "Run the same command again: it says what changed, and with `retrain_changed` "
                 "trains the arm and what depends on it anew."
             )
         return

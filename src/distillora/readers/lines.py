@@ -88,7 +88,7 @@ class JsonSource(Source):
             if len(self._kinds) > MOST_COLUMNS:
                 raise DataError(
                     f"{self.name}, {row.where}: its objects have more than {MOST_COLUMNS:,} "
-                    "different keys, too many for a table. Write JSON Lines: --output-format jsonl"
+                    "different keys, too many for a table. Write JSON Lines: `target_format` jsonl."
                 )
 
     def survey(self, *, strict: bool) -> None:

@@ -138,7 +138,7 @@ class ParquetSource(Source):
         if not _is_text(self._pa, kind):
             raise DataError(
                 f"{self.name}: the column '{self.text_column}' holds {kind}, not text. "
-                "Name another with --text-column"
+                "Name another with `text_column`"
             )
 
     def _open(self) -> Any:

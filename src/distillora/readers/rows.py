@@ -151,14 +151,14 @@ class Source(ABC):
     def refuse(self, row: Row) -> None:
         """Raise the error of a row, if it has one."""
         if row.error is not None:
-            raise DataError(f"{self.name}, {row.where}: {row.error}. (--strict)")
+            raise DataError(f"{self.name}, {row.where}: {row.error}. (`strict`)")
 
     def refuse_reserved(self, columns: tuple[str, ...], where: str = "") -> None:
         """Raise an InputError if an added column would have the name of one of these."""
         if taken := self.reserved.intersection(columns):
             raise InputError(
                 f"{self.name}{where} already has a column '{min(taken)}'. "
-                "Give the added columns other names, e.g. --prefix emotion_"
+                "Give the added columns other names, e.g. `prefix` emotion_"
             )
 
     @contextmanager
@@ -209,7 +209,7 @@ def choose_text_column(columns: Sequence[str], wanted: str | None, name: str) ->
     found = columns[0] if len(columns) == 1 else find_column(columns, _TEXT_NAMES)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the texts? Name it with --text-column. "
+            f"{name}: which column holds the texts? Name it with `text_column`. "
             f"Its columns: {shown(', '.join(columns), 400)}"
         )
     return found
@@ -226,7 +226,7 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
     found = columns[0] if len(columns) == 1 else find_column(columns, _LABEL_NAMES)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the labels? Name it with --label-column. "
+            f"{name}: which column holds the labels? Name it with `label_column`. "
             f"Its columns beside the texts: {shown(', '.join(columns), 400) or 'none'}"
         )
     return found

@@ -4,10 +4,11 @@ from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
 from distillora.recipe.loading import (
     bundled_recipes,
+    change_settings,
     load_recipe,
     parse_recipe,
+    parse_setting,
     read_recipe,
-    suit_recipe,
 )
 from distillora.recipe.objective import LabelLoss, Objective
 from distillora.recipe.schema import Arm, Recipe
@@ -19,6 +20,7 @@ from distillora.recipe.sections import (
     Training,
     flatten,
 )
+from distillora.recipe.suiting import suit_recipe
 
 __all__ = [
     "GOEMOTIONS_CONFIG",
@@ -35,9 +37,11 @@ __all__ = [
     "Section",
     "Training",
     "bundled_recipes",
+    "change_settings",
     "flatten",
     "load_recipe",
     "parse_recipe",
+    "parse_setting",
     "read_recipe",
     "suit_recipe",
 ]

@@ -20,7 +20,7 @@ Share = Annotated[Number, Field(gt=0, lt=1)]
 # what belongs to data whose columns are found or named; the other formats have theirs fixed
 _OF_COLUMNS = ("text_column", "label_column", "label_separator")
 _OF_SPLITTING = ("split_shares", "split_seed", "drop_incomplete")
-_OF_FILES = ("validation_path", "test_path", "split_column")
+_OF_FILES = ("validation_path", "test_path")
 
 
 class Data(Section):
@@ -29,7 +29,8 @@ class Data(Section):
     Attributes:
         source: ``hub``, ``folder`` (with ``path``: the format of the GoEmotions release),
             ``table`` (with ``path``: CSV, TSV, JSON Lines or Parquet with columns of any name) or
-            ``sample`` (the bundled one).
+            ``sample`` (the bundled one), ``dataframe`` (rows given in Python, of which the run
+            keeps the only copy).
         path: the folder; for ``table`` a file, or a folder with a file for each split.
         validation_path, test_path: ``table``: files of these splits, beside ``path`` for train.
         text_column, label_column: by default the one that is called like it.
@@ -45,7 +46,7 @@ class Data(Section):
         limit: rows per split at most, for a quick trial; the report says so.
     """
 
-    source: Literal["hub", "folder", "table", "sample"] = "hub"
+    source: Literal["hub", "folder", "table", "sample", "dataframe"] = "hub"
     path: Path | None = None
     validation_path: Path | None = None
     test_path: Path | None = None
@@ -86,8 +87,9 @@ class Data(Section):
     def _keys_fit_source(self) -> Self:
         for keys, sources in (
             (_OF_FILES, ("table",)),
-            (_OF_COLUMNS, ("table", "hub")),
-            (_OF_SPLITTING, ("table", "hub")),
+            (("split_column",), ("table", "dataframe")),
+            (_OF_COLUMNS, ("table", "hub", "dataframe")),
+            (_OF_SPLITTING, ("table", "hub", "dataframe")),
         ):
             for key in keys:
                 changed = getattr(self, key) != type(self).model_fields[key].default

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import MappingProxyType
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -38,25 +39,61 @@ def bundled_recipes() -> dict[str, str]:
     }
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its bundled name or from a file, with ``key.path=value`` overrides.
+def load_recipe(name_or_path: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Recipe:
+    """Read a recipe by its bundled name or from a file, with single settings changed.
+
+    Args:
+        name_or_path: ``quickstart``, ``my-recipe.yaml``.
+        settings: key path -> value, such as ``{"arms.lora.tuning.rank": 16}``.
 
     Raises:
         RecipeError: not found, not YAML, or refused; the message has the path of the key.
     """
-    return parse_recipe(read_recipe(name_or_path, overrides), name_or_path)
+    return parse_recipe(read_recipe(name_or_path, settings), name_or_path)
 
 
-def read_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def read_recipe(
+    name_or_path: str, settings: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Read a recipe as ``load_recipe`` does, but leave it as keys and values, not validated.
 
     Raises:
         RecipeError: not found, or not YAML.
     """
-    values = _parse_yaml(_read_recipe_text(name_or_path), name_or_path)
-    for override in overrides:
-        _apply_override(values, override)
-    return values
+    return change_settings(_parse_yaml(_read_recipe_text(name_or_path), name_or_path), settings)
+
+
+def change_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a recipe with some changed, each given by the path of its key.
+
+    Raises:
+        RecipeError: a path leads through what has no keys.
+    """
+    changed = deepcopy(dict(values))
+    for path, value in settings.items():
+        parts = path.split(".")
+        node = changed
+        for depth, part in enumerate(parts[:-1]):
+            node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise RecipeError(f"{path}: {'.'.join(parts[: depth + 1])} has no keys")
+        node[parts[-1]] = value
+    return changed
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read ``key.path=value``; the value is YAML, and numbers such as 1e-3 are numbers.
+
+    >>> parse_setting("training.learning_rate=1e-3")
+    ('training.learning_rate', 0.001)
+
+    Raises:
+        RecipeError: it is not of this form.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not all(key.strip().split(".")):
+        raise RecipeError(f"{text}: write a setting as key.path=value")
+    return key.strip(), _parse_scalar(value)
 
 
 def parse_recipe(values: Any, where: str = "recipe") -> Recipe:
@@ -96,19 +133,6 @@ def _parse_yaml(text: str, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RecipeError(f"{where} must hold keys and values, such as `name: my-run`")
     return values
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, sign, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not sign or not all(parts):
-        raise RecipeError(f"--set {override}: write it as key.path=value")
-    node = values
-    for depth, part in enumerate(parts[:-1]):
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise RecipeError(f"--set {override}: {'.'.join(parts[: depth + 1])} has no keys")
-    node[parts[-1]] = _parse_scalar(text)
 
 
 def _parse_scalar(text: str) -> Any:
@@ -170,113 +194,3 @@ def _known_keys(path: Sequence[str]) -> set[str]:
     found = sections.get(path[-1], ())
     models = found if isinstance(found, tuple) else (found,)
     return {key for model in models for key in model.model_fields}
-
-
-_STEPS = 600
-_FEWEST_EPOCHS, _MOST_EPOCHS = 3, 12
-
-
-def training_for_size(rows: int, method: Literal["full", "lora"] = "full") -> dict[str, Any]:
-    """Return ``epochs``, ``batch_size`` and ``learning_rate`` for that many training texts.
-
-    A new head on a pretrained encoder needs some hundred optimizer steps to leave its random
-    start, however few texts there are. So:
-
-    - ``batch_size`` is 8 below 1,000 texts, which doubles the steps of an epoch; 16 up to 50,000;
-      then 32, since larger batches go through many texts faster and steps abound.
-    - ``epochs`` makes about 600 steps: at least 3, at most 12, beyond which a small data set is
-      learnt by heart. The epoch that is kept is chosen on validation, so one too many does no harm.
-    - ``learning_rate`` is for the bundled encoder, with a new head at ten times as much (see
-      ``Training``): 1e-4 up to 3,000 texts, the best on ``emotion-en`` (1,900 texts), and 2e-4
-      from 30,000 on, the best on GoEmotions, in between on a straight line over the logarithm of
-      the number of texts. LoRA on all linear modules trains fewer weights, which start from zero,
-      and takes ten times as much.
-
-    >>> training_for_size(500)
-    {'epochs': 10, 'batch_size': 8, 'learning_rate': 0.0001}
-    >>> training_for_size(40_000, "lora")
-    {'epochs': 3, 'batch_size': 16, 'learning_rate': 0.002}
-    """
-    batch_size = 8 if rows < 1_000 else 16 if rows <= 50_000 else 32
-    epochs = math.ceil(_STEPS / math.ceil(rows / batch_size))
-    rate = 1e-4 if method == "full" else 1e-3
-    # 0 up to 3,000 texts, 1 from 30,000 on
-    place = min(max(math.log10(rows / 3_000), 0.0), 1.0)
-    return {
-        "epochs": min(max(epochs, _FEWEST_EPOCHS), _MOST_EPOCHS),
-        "batch_size": batch_size,
-        "learning_rate": float(f"{rate * 2**place:.2g}"),
-    }
-
-
-def suit_recipe(recipe: Recipe, rows: int, *, multi_label: bool) -> tuple[Recipe, tuple[str, ...]]:
-    """Fill in what a recipe leaves open from what its data is like; what it says stays.
-
-    This is for data in any format but GoEmotions' own, whose recipes have their own defaults. The
-    learning rate is only chosen if every arm begins with the bundled encoder.
-
-    Args:
-        recipe: with the keys that were set known as such.
-        rows: training texts.
-        multi_label: whether a row has several labels.
-
-    Returns:
-        The recipe, and in words what was chosen.
-    """
-    if recipe.data.is_goemotions:
-        return recipe, ()
-    values = recipe.model_dump(mode="json", exclude_unset=True)
-    notes: list[str] = []
-    if "task" not in recipe.model_fields_set:
-        values["task"] = "multi_label" if multi_label else "single_label"
-        notes.append(
-            f"{'Some rows have several labels' if multi_label else 'Each row has one label'}"
-            f": task {values['task']}."
-        )
-    elif multi_label and not recipe.multi_label:
-        notes.append("The task is single_label, so of a row's labels only the first counts.")
-    chosen = _choose_training(recipe, rows)
-    if chosen:
-        values["training"] = {**values.get("training", {}), **chosen}
-    rates = _choose_lora_rates(recipe, rows)
-    for name, rate in rates.items():
-        own = values["arms"][name].get("training", {})
-        values["arms"][name]["training"] = {**own, "learning_rate": rate}
-    if chosen or rates:
-        notes.append(_describe_choice(rows, chosen, rates))
-    return parse_recipe(values, recipe.name), tuple(notes)
-
-
-def _choose_training(recipe: Recipe, rows: int) -> dict[str, Any]:
-    wanted = training_for_size(rows)
-    if not _begins_with_bundled(recipe):
-        del wanted["learning_rate"]
-    return {k: v for k, v in wanted.items() if k not in recipe.training.model_fields_set}
-
-
-def _choose_lora_rates(recipe: Recipe, rows: int) -> dict[str, float]:
-    """Return the learning rate of each LoRA arm that is given none, not by the recipe either."""
-    if not _begins_with_bundled(recipe):
-        return {}
-    rate = training_for_size(rows, "lora")["learning_rate"]
-    return {
-        name: rate
-        for name, arm in recipe.arms.items()
-        if arm.tuning.method == "lora" and "learning_rate" not in arm.training.model_fields_set
-    }
-
-
-def _begins_with_bundled(recipe: Recipe) -> bool:
-    return all(
-        arm.init.arm or arm.init.ensemble or arm.init.backbone == "bundled"
-        for arm in recipe.arms.values()
-    )
-
-
-def _describe_choice(rows: int, chosen: dict[str, Any], rates: dict[str, float]) -> str:
-    parts = [f"{key} {value:g}" for key, value in chosen.items()]
-    parts += [f"learning_rate {rate:g} for {name}" for name, rate in rates.items()]
-    return (
-        f"Chosen for {rows:,} training texts: {', '.join(parts)}. "
-        "To choose yourself: --set training.epochs=5 and so on."
-    )

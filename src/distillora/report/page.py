@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -16,7 +17,7 @@ from distillora.evaluation.intact import check_run, load_results
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
 from distillora.report.evidence import evidence_blocks
-from distillora.report.formats import Block, Figure, Page, Section, Text
+from distillora.report.formats import Block, Figure, Page, Section, Table, Text
 from distillora.report.provenance import audit_blocks, origin_blocks
 from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
 from distillora.report.summary import summarise
@@ -142,18 +143,28 @@ def _section(title: str, *blocks: Block | None) -> Section:
     return Section(anchor, title, tuple(block for block in blocks if block is not None))
 
 
+def table_html(table: Table) -> str:
+    """Write one table as HTML, without the page's styles."""
+    macros: Any = _environment().get_template("table.html.j2").module
+    return str(macros.table(table))
+
+
 def _render(template: str, page: Page) -> str:
-    environment = jinja2.Environment(
+    environment = _environment()
+    environment.filters.update(inline=_inline, md=_escape_markdown)
+    return environment.get_template(template).render(
+        page=page, colours=theme.COLOURS, font=theme.FONT
+    )
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("distillora.report"),
         autoescape=lambda name: bool(name and name.endswith(".html.j2")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-    )
-    environment.filters.update(inline=_inline, md=_escape_markdown)
-    return environment.get_template(template).render(
-        page=page, colours=theme.COLOURS, font=theme.FONT
     )
 
 

@@ -62,7 +62,7 @@ def is_goemotions(results: Results) -> bool:
     table.
     """
     data = results.data
-    if results.recipe.get("data", {}).get("source") in ("table", "sample"):
+    if results.recipe.get("data", {}).get("source") in ("table", "dataframe", "sample"):
         return False
     return data.taxonomy != "goemotions" or set(data.labels) == set(_LABELS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import rich.box
 import rich.table
@@ -156,27 +157,40 @@ def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:
 
 def summary_table(results: Results) -> rich.table.Table:
     """Return the main figures for the terminal, narrow enough for 80 columns."""
-    arms = summarise(results)
-    seeds = most_seeds(arms)
-    upto = "up to " if seed_exceptions(arms) else ""
-    multi_label = results.recipe.get("task") == "multi_label"
-    wanted = columns.TERMINAL_TUNED if multi_label else columns.TERMINAL
-    title = "Test split" + (" at tuned thresholds" if multi_label else "")
-    rows = _arm_table("", arms, wanted).rows
+    block = summary_block(results)
     shown = rich.table.Table(
-        title=title + (f", means over {upto}{seeds} seeds" if seeds > 1 else ""),
-        caption=_caption(results, rows),
+        title=block.caption,
+        caption=block.note,
         box=rich.box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
     shown.add_column("Arm", overflow="fold", vertical="bottom")
-    for column in wanted:
+    for column in _summary_columns(results):
         heading = column.title.replace(" ", "\n")
         shown.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
+    for row in block.rows:
         shown.add_row(*map(_rich_text, row))
     return shown
+
+
+def summary_block(results: Results) -> Table:
+    """Return the main figures as a table of the report's kind."""
+    arms = summarise(results)
+    seeds = most_seeds(arms)
+    upto = "up to " if seed_exceptions(arms) else ""
+    title = "Test split" + (" at tuned thresholds" if _is_multi_label(results) else "")
+    title += f", means over {upto}{seeds} seeds" if seeds > 1 else ""
+    table = _arm_table(title, arms, _summary_columns(results))
+    return replace(table, note=_caption(results, table.rows))
+
+
+def _summary_columns(results: Results) -> Sequence[Measure]:
+    return columns.TERMINAL_TUNED if _is_multi_label(results) else columns.TERMINAL
+
+
+def _is_multi_label(results: Results) -> bool:
+    return results.recipe.get("task") == "multi_label"
 
 
 def _caption(results: Results, rows: Sequence[Sequence[Cell]]) -> str:

@@ -200,7 +200,7 @@ def test_a_full_disk_keeps_what_is_scored(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="--resume"):
+    with pytest.raises(StorageError, match="`resume`"):
         score_file(classifier, source, tmp_path / "out.csv")
     monkeypatch.undo()
     assert not (tmp_path / "out.csv").exists()

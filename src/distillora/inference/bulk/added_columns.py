@@ -92,7 +92,7 @@ def _choose(names: Sequence[str] | None, *, knows_toxicity: bool) -> list[str]:
         if name in _TOXIC and not knows_toxicity:
             raise InputError(
                 f"The column '{name}' needs labels that tell of toxicity, and this model has no "
-                "rule for it. Leave the column out, or name the labels with --toxic-emotions"
+                "rule for it. Leave the column out, or name the labels with `toxicity`"
             )
     if not names:
         raise InputError(f"Name at least one column to add: {', '.join(known)}")

@@ -55,13 +55,13 @@ def check_ends(
     if isinstance(writes, Path):
         _check_target(writes, reads)
     elif resume:
-        raise InputError("--resume needs an output file: what goes to a stream is not kept.")
+        raise InputError("`resume` needs an output file: what goes to a stream is not kept.")
     ends = Ends(
         reads,
         writes,
-        choose_format(source_format, reads if isinstance(reads, Path) else None, "--format"),
+        choose_format(source_format, reads if isinstance(reads, Path) else None, "`source_format`"),
         choose_format(
-            target_format, writes if isinstance(writes, Path) else None, "--output-format"
+            target_format, writes if isinstance(writes, Path) else None, "`target_format`"
         ),
     )
     if "parquet" in (ends.source_format, ends.target_format):

@@ -121,7 +121,7 @@ def score_file(
 
 def _refuse_columns(columns: Sequence[str] | None) -> None:
     if columns is not None and list(columns) != ["label"]:
-        raise InputError("Plain text holds the label alone. Leave --columns out.")
+        raise InputError("Plain text holds the label alone. Leave `columns` out.")
 
 
 def _score(
@@ -142,7 +142,9 @@ def _score(
 
 def _begin(store: PartStore, settings: dict[str, Any], resume: bool, reporter: Reporter) -> None:
     if store.begun and not resume:
-        reporter.say("Starting anew: what an interrupted run had scored is dropped (no --resume).")
+        reporter.say(
+            "Starting anew: what an interrupted run had scored is dropped (resume is off)."
+        )
     store.begin(settings, resume=resume)
 
 
@@ -199,7 +201,7 @@ def _explain_full_disk(ends: Ends) -> Iterator[None]:
         with explain_full_disk(place):
             yield
     except StorageError as error:
-        advice = "What is scored is kept: free some space and run again with --resume."
+        advice = "What is scored is kept: free some space and run again with `resume`."
         raise StorageError(
             f"No space left for {place}. {advice if kept else 'Free some space, run again.'}"
         ) from error
@@ -224,13 +226,13 @@ def describe(done: int, total: int, scored: int, seconds: float) -> str:
 
 @contextmanager
 def show_progress(reporter: Reporter, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar in a terminal, a line now and then elsewhere.
+    """Show a bar where there can be one, a line now and then elsewhere.
 
     Yields:
         What to call with the number of rows done and of those scored by this run.
     """
     began = time.monotonic()
-    if not reporter.console.is_terminal:
+    if not reporter.shows_bars:
         yield _say_now_and_then(reporter, total, began)
         return
     with Progress(

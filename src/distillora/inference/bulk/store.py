@@ -91,7 +91,7 @@ class PartStore:
         if changed:
             raise InputError(
                 "The interrupted run cannot be resumed, since this differs from it: "
-                f"{', '.join(changed)}. Give what it was given, or start anew without --resume"
+                f"{', '.join(changed)}. Give what it was given, or start anew without `resume`"
             )
 
 
@@ -139,7 +139,7 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunFolderError(
-            f"{target} is being written by another run. Wait for it, or give another --output"
+            f"{target} is being written by another run. Wait for it, or give another `target`"
         ) from None
     try:
         yield

@@ -35,7 +35,7 @@ def prune_vocabulary(
     if state["model"]["type"] != "WordPiece":
         raise ModelError(
             f"A vocabulary of type {state['model']['type']} cannot be cut, only WordPiece can. "
-            "Leave out --vocabulary."
+            "Leave out `vocabulary`."
         )
     vocabulary: dict[str, int] = state["model"]["vocab"]
     if size >= len(vocabulary):

@@ -12,7 +12,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from distillora.artifacts import write_atomic
 from distillora.data.labels import are_emotions
 from distillora.evaluation.results import SplitMetrics
-from distillora.export.arm import TrainedArm
+from distillora.exporting.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
 from distillora.models.backbones import BUNDLED, BUNDLED_ID
 from distillora.recipe import GOEMOTIONS_ID, Data, Recipe
@@ -45,7 +45,7 @@ def write_card(
         license: an identifier of the Hub, such as ``mit``; None: the card names no licence.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("distillora.export"),
+        loader=jinja2.PackageLoader("distillora.exporting"),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -155,5 +155,7 @@ def _dataset_name(data: Data, labels: tuple[str, ...]) -> str:
     """Return what the Hub is told of the data set: its id there, or the name of its file."""
     if data.source == "sample":
         return "sample"
+    if data.source == "dataframe":
+        return "dataframe"
     own = data.source == "table" or not (data.source == "hub" or are_emotions(labels))
     return data.path.stem if own and data.path else data.hub_id

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distillora.data.tokens import pad_batch, tokenize_texts
-from distillora.export.smoothing import Feed, normalise_tokens, smooth_activations
+from distillora.exporting.smoothing import Feed, normalise_tokens, smooth_activations
 
 # the first with GELU as one operation, which onnxruntime runs a tenth faster than its parts
 _OPSET = 20

@@ -17,17 +17,17 @@ from distillora.data.dataset import Dataset, Split
 from distillora.data.labels import are_emotions
 from distillora.errors import ExportError, RunFolderError
 from distillora.evaluation.threshold_choice import choose_thresholds
-from distillora.export.arm import TrainedArm
-from distillora.export.card import write_card
-from distillora.export.gate import (
+from distillora.exporting.arm import TrainedArm
+from distillora.exporting.card import write_card
+from distillora.exporting.gate import (
     Logits,
     Yardstick,
     compare_logits,
     compare_quality,
     torch_logits,
 )
-from distillora.export.onnx_model import make_feeds, quantize_onnx, write_onnx
-from distillora.export.vocabulary import prune_vocabulary
+from distillora.exporting.onnx_model import make_feeds, quantize_onnx, write_onnx
+from distillora.exporting.vocabulary import prune_vocabulary
 from distillora.inference.bundle import (
     BUNDLE_MANIFEST,
     ONNX_FILES,
@@ -59,6 +59,7 @@ class ExportOptions:
         vocabulary: cut a WordPiece vocabulary down to this many tokens.
         license: of the model, an identifier of the Hub, for the card; None: the card names none.
         force: keep an export that does not pass the gate; its card says so.
+        overwrite: replace a bundle that is there.
     """
 
     int8: bool = False
@@ -66,6 +67,7 @@ class ExportOptions:
     vocabulary: int | None = None
     license: str | None = None
     force: bool = False
+    overwrite: bool = True
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
@@ -78,14 +80,16 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
 
     Args:
         folder: ``RUN/arms/ARM/seed-N`` of a finished run.
-        out: where the bundle goes; a bundle that is there is replaced.
+        out: where the bundle goes.
+        options: what to make.
+        reporter: what tells how it goes.
 
     Raises:
         ExportError: the export does not pass, by how much; nothing is left in ``out``.
         RunFolderError: ``folder`` is no finished arm, or ``out`` holds other files.
         IntegrityError: weights, data or results of the run do not belong together.
     """
-    _check_target(out)
+    _check_target(out, overwrite=options.overwrite)
     arm = TrainedArm.open(folder)
     reporter.say(f"  reading the data of {arm.run.root}")
     dataset = arm.load_data()
@@ -106,7 +110,7 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
         if problems and not options.force:
             raise ExportError(
                 f"The export does not pass: {'; '.join(problems)}. "
-                "Nothing was written; --force writes it, and its card says so."
+                "Nothing was written; `force` writes it, and its card says so."
             )
         shipped: tuple[Precision, ...] = ("int8",) if options.int8_only else options.precisions
         write_card(
@@ -284,15 +288,19 @@ def _drop_fp32(part: Path) -> None:
         (part / name).unlink()
 
 
-def _check_target(out: Path) -> None:
-    """Refuse to replace a folder that is not a bundle.
+def _check_target(out: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a folder that is not a bundle, or a bundle unless it may be.
 
     Raises:
-        RunFolderError: it holds other files.
+        RunFolderError: it holds other files, or a bundle.
     """
+    if (out / BUNDLE_MANIFEST).is_file() and not overwrite:
+        raise RunFolderError(
+            f"{out} holds a bundle already. Replace it with `overwrite`, or give another folder."
+        )
     if out.is_file() or (
         out.is_dir() and any(out.iterdir()) and not (out / BUNDLE_MANIFEST).is_file()
     ):
         raise RunFolderError(
-            f"{out} holds other files and no bundle. Give an empty folder as --out."
+            f"{out} holds other files and no bundle. Give an empty folder with `out`."
         )

@@ -1,0 +1,1 @@
+"""The public functions and classes, which `import distillora` offers."""

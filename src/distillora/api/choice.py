@@ -1,0 +1,175 @@
+"""From a source of any kind to a recipe: what is given, laid over what a recipe says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from distillora.data.sources import PLACE_KEYS, locate, recall
+from distillora.errors import InputError
+from distillora.readers.dataframe import is_dataframe
+from distillora.recipe import (
+    Recipe,
+    bundled_recipes,
+    change_settings,
+    parse_recipe,
+    read_recipe,
+)
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_OWN, _GOEMOTIONS = "your-data", "goemotions-minilm"
+
+RecipeLike: TypeAlias = "str | Path | Mapping[str, Any] | Recipe"
+Place: TypeAlias = "str | Path | DataFrame"
+_Find = Callable[[Place, Mapping[str, Any]], dict[str, Any]]
+
+
+def choose_recipe(
+    source: Place | RecipeLike | None,
+    recipe: RecipeLike | None = None,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    label_separator: str | None = None,
+    split: str | None = None,
+    task: str | None = None,
+    seeds: int | Sequence[int] | None = None,
+    out: str | Path | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+    resume: bool = False,
+) -> Recipe:
+    """Read a recipe, and lay over it where the data is and which settings are changed.
+
+    Args:
+        source: data, or a recipe; see ``distillora.compare``.
+        recipe: by default ``your-data``, named after the data, where the data is the user's own,
+            and ``goemotions-minilm`` elsewhere.
+        text, label, label_separator, split: the columns of the data.
+        task: instead of the recipe's.
+        seeds: how many, counted from 0, or which.
+        out: the run's folder, if not the one that is called like the recipe.
+        settings: key path -> value.
+        resume: whether a place that is gone may be one of which that run holds a copy.
+
+    Raises:
+        InputError: no such recipe or data, or settings that contradict each other.
+    """
+    place, named = _tell_apart(source, recipe)
+    columns = {"text_column": text, "label_column": label, "split_column": split}
+    given = {**columns, "label_separator": label_separator}
+    given = {key: value for key, value in given.items() if value is not None}
+    given |= _data_settings(settings)
+    find = _finder(named, settings, out) if resume else _locate
+    own = named is None and place is not None and _is_own(find(place, given))
+    values = _read(named or (_OWN if own else _GOEMOTIONS), settings)
+    data = values.get("data") or {}
+    if isinstance(data, Mapping):
+        data = {**data, **given}
+        # again on top: another data set drops the recipe's configuration and revision, not these
+        values["data"] = data if place is None else {**find(place, data), **given}
+    if own and place is not None:
+        values["name"] = _run_name(place)
+    if seeds is not None:
+        values["seeds"] = _list_seeds(seeds)
+    if task is not None:
+        values["task"] = task
+    return parse_recipe(values, named if isinstance(named, str) else "the recipe")
+
+
+def run_folder(out: str | Path | None, name: str) -> Path:
+    """Return the folder of a run: the one that is given, or the default of a recipe's name."""
+    return Path("runs") / name if out is None else Path(out).expanduser()
+
+
+def _tell_apart(
+    source: Place | RecipeLike | None, recipe: RecipeLike | None
+) -> tuple[Place | None, RecipeLike | None]:
+    """Return the data, if any is given, and the recipe, if any is named."""
+    if isinstance(recipe, Path):
+        recipe = str(recipe)
+    if source is None or is_dataframe(source):
+        return source, recipe
+    if isinstance(source, Mapping | Recipe):
+        if recipe is not None:
+            raise InputError("Two recipes are given. Give the data first, then `recipe`.")
+        return None, source
+    if not isinstance(source, str | Path):
+        raise InputError(
+            f"`data` is of type {type(source).__name__}. Give a file, a folder, the owner/name of "
+            "a data set on the Hub, a pandas DataFrame, or a recipe."
+        )
+    if recipe is None and _is_recipe(str(source)):
+        return None, str(source)
+    return source, recipe
+
+
+def _is_recipe(source: str) -> bool:
+    is_yaml = Path(source).suffix.lower() in (".yaml", ".yml")
+    return is_yaml or (source in bundled_recipes() and not Path(source).exists())
+
+
+def _read(recipe: RecipeLike, settings: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(recipe, Recipe):
+        # what it leaves open must stay open, to be chosen for the data
+        return change_settings(recipe.model_dump(mode="json", exclude_unset=True), settings)
+    if isinstance(recipe, Mapping):
+        return change_settings(recipe, settings)
+    return read_recipe(str(recipe), settings)
+
+
+def _data_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that say how the data is read, not where it is, by their last key."""
+    found = {
+        path.removeprefix("data."): value
+        for path, value in settings.items()
+        if path.startswith("data.")
+    }
+    return {key: value for key, value in found.items() if key not in (*PLACE_KEYS, "hub_id")}
+
+
+def _list_seeds(seeds: int | Sequence[int]) -> list[int]:
+    if isinstance(seeds, int) and seeds < 1:
+        raise InputError(f"`seeds` must be 1 or more, not {seeds}.")
+    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+
+
+def _locate(place: Place, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return locate(place if isinstance(place, str) or is_dataframe(place) else str(place), settings)
+
+
+def _finder(
+    recipe: RecipeLike | None, settings: Mapping[str, Any], out: str | Path | None
+) -> _Find:
+    """Return what finds a place as ``locate`` does, or else by the run that read its data there."""
+
+    def find(place: Place, data: Mapping[str, Any]) -> dict[str, Any]:
+        names = [_run_name(place), _GOEMOTIONS]
+        if recipe is not None:
+            names = [str(_read(recipe, settings).get("name"))]
+        for name in [] if is_dataframe(place) else names:
+            if found := recall(str(place), run_folder(out, name)):
+                return {**data, **found}
+        return _locate(place, data)
+
+    return find
+
+
+def _is_own(data: Mapping[str, Any]) -> bool:
+    """Whether data is in any format but GoEmotions' own."""
+    return data["source"] in ("table", "dataframe") or "hub_id" in data
+
+
+def _run_name(place: Place) -> str:
+    """Return the data's name as that of a run.
+
+    >>> _run_name("data/My tickets.csv"), _run_name("owner/name")
+    ('My-tickets', 'name')
+    """
+    if is_dataframe(place):
+        return "dataframe"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(str(place)).stem).strip("-._") or _OWN

@@ -1,0 +1,160 @@
+"""The classifier as users meet it, and its shortcuts: ``load`` and ``predict_file``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from distillora.api.packages import find_bundle
+from distillora.inference.bulk.score import Summary, score_file
+from distillora.inference.bundle import Bundle, Precision
+from distillora.inference.classifier import TextClassifier as Classifier
+from distillora.progress import Reporter
+from distillora.signals.toxicity import ToxicityRule
+
+if TYPE_CHECKING:
+    from distillora.readers.formats import Format
+
+
+class TextClassifier(Classifier):
+    """A bundle, ready to classify texts and files; make one with ``distillora.load``.
+
+    >>> import distillora as dl
+    >>> classifier = dl.load()
+    >>> classifier.predict(["thanks a lot!", "go away"])[0].label
+    'gratitude'
+
+    Attributes:
+        labels: their names, in the order of the logits.
+        task: ``single_label`` or ``multi_label``.
+        precision: ``int8`` or ``fp32``, as it runs.
+        max_length: tokens per text that it reads.
+        toxicity: the rule of the toxicity signal; None if the labels do not allow one.
+    """
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        precision: Precision | None = None,
+        toxicity: ToxicityRule | None = None,
+        threads: int | None = None,
+        token: str | None = None,
+    ) -> Self:
+        """Open a model; see ``distillora.load``."""
+        bundle = Bundle.open(find_bundle(path, token))
+        return cls(bundle, precision=precision, toxicity=toxicity, threads=threads)
+
+    def predict_file(
+        self,
+        source: str | Path | BinaryIO,
+        target: str | Path | BinaryIO,
+        *,
+        text_column: str | None = None,
+        columns: Sequence[str] | None = None,
+        prefix: str = "",
+        source_format: Format | None = None,
+        target_format: Format | None = None,
+        strict: bool = False,
+        resume: bool = False,
+        progress: bool = True,
+    ) -> Summary:
+        """Classify each row of a file, and write the rows again with the predictions.
+
+        >>> classifier.predict_file("in.csv", "out.parquet").rows
+        1000
+
+        Args:
+            source: .csv, .tsv, .jsonl, .parquet or .txt (a text a line), or a binary stream.
+            target: a file of one of these formats, or a binary stream.
+            text_column: where the texts are, if the name of the column does not tell.
+            columns: what to add: label, score, labels, toxicity, toxic, truncated, scores (one
+                ``score_LABEL`` for each label); by default the first five. ``error`` is always
+                added.
+            prefix: put before the names of the added columns.
+            source_format, target_format: csv, tsv, jsonl, parquet or text; needed for streams.
+            strict: refuse a row without a text, instead of writing its error.
+            resume: go on after an interruption.
+            progress: show it, on standard error or in the notebook.
+
+        Raises:
+            InputError: arguments that do not fit each other, the files or the model.
+            DataError: a torn file, a missing column, or ``strict`` and a bad row.
+            StorageError: the disk is full.
+        """
+        return score_file(
+            self,
+            source,
+            target,
+            source_format=source_format,
+            target_format=target_format,
+            text_column=text_column,
+            columns=columns,
+            prefix=prefix,
+            strict=strict,
+            resume=resume,
+            reporter=Reporter(quiet=not progress),
+        )
+
+
+def load(
+    model: str | Path | None = None,
+    *,
+    precision: Precision | None = None,
+    toxicity: ToxicityRule | None = None,
+    threads: int | None = None,
+    token: str | None = None,
+) -> TextClassifier:
+    """Open a model for predictions on the CPU; neither PyTorch nor a GPU is needed.
+
+    >>> import distillora as dl
+    >>> dl.load().predict("thanks a lot!")[0].label
+    'gratitude'
+
+    Args:
+        model: the folder of a bundle, or ``owner/name`` or ``owner/name@revision`` of one on the
+            Hugging Face Hub; a folder goes first. By default the starter model inside the package.
+        precision: ``int8`` or ``fp32``; by default the faster one that the bundle has.
+        toxicity: another rule than the bundle's.
+        threads: of onnxruntime; by default one for each core.
+        token: for a private model on the Hub; by default the one of ``hf auth login``.
+
+    Raises:
+        BundleError: the folder is no bundle, or the bundle does not have this precision.
+        IntegrityError: a file of it is damaged.
+        InputError: the toxicity rule names a label that the model does not have.
+        OfflineError: the Hub cannot be reached.
+    """
+    return TextClassifier.load(
+        model, precision=precision, toxicity=toxicity, threads=threads, token=token
+    )
+
+
+def predict_file(
+    source: str | Path | BinaryIO,
+    target: str | Path | BinaryIO,
+    model: str | Path | None = None,
+    *,
+    precision: Precision | None = None,
+    toxicity: ToxicityRule | None = None,
+    token: str | None = None,
+    **options: Any,
+) -> Summary:
+    """Classify each row of a file, and write the rows again with the predictions.
+
+    >>> import distillora as dl
+    >>> dl.predict_file("in.csv", "out.parquet", "bundles/tickets").rows
+    1000
+
+    Args:
+        source, target, options: see ``TextClassifier.predict_file``.
+        model, precision, toxicity, token: see ``load``.
+
+    Raises:
+        InputError, DataError, StorageError: see ``TextClassifier.predict_file``.
+        BundleError, IntegrityError, OfflineError: see ``load``.
+    """
+    classifier = load(model, precision=precision, toxicity=toxicity, token=token)
+    return classifier.predict_file(source, target, **options)

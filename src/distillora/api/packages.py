@@ -1,0 +1,45 @@
+"""What a function needs that may not be there: optional packages, and models on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from distillora.errors import InputError
+
+
+def require(group: str, *packages: str) -> None:
+    """Fail early, and with the remedy, where an optional group is not installed.
+
+    Raises:
+        InputError: a package is missing.
+    """
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise InputError(f"This needs {', '.join(missing)}: pip install 'distillora[{group}]'")
+
+
+def require_training() -> None:
+    """Fail early where PyTorch and what belongs to it is not installed.
+
+    Raises:
+        InputError: a package is missing.
+    """
+    require("train", "torch", "transformers", "peft")
+
+
+def find_bundle(
+    model: str | Path | None,
+    token: str | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Path:
+    """Return the folder of a model: the starter's, a folder, or a download from the Hub.
+
+    Raises:
+        BundleError: there is no such bundle, or no starter model.
+        HubError, OfflineError: see ``distillora.hub.locate_bundle``.
+    """
+    from distillora.hub import locate_bundle
+    from distillora.inference.classifier import starter_folder
+
+    return starter_folder() if model is None else locate_bundle(model, token=token, notify=notify)

@@ -1,5 +1,0 @@
-"""A trained arm becomes a bundle: merged weights, ONNX, int8, thresholds, a model card."""
-
-from distillora.export.bundling import ExportOptions as ExportOptions
-from distillora.export.bundling import convert_arm as convert_arm
-from distillora.export.bundling import export_arm as export_arm
