@@ -36,10 +36,14 @@ def find_bundle(
     """Return the folder of a model: the starter's, a folder, or a download from the Hub.
 
     Raises:
-        BundleError: there is no such bundle, or no starter model.
-        HubError, OfflineError: see ``distillora.hub.locate_bundle``.
+        BundleError: there is no starter model, or the repository on the Hub holds no bundle.
+        HubError: no such repository or revision, or no permission.
+        OfflineError: the Hub cannot be reached.
     """
-    from distillora.hub import locate_bundle
-    from distillora.inference.classifier import starter_folder
+    if model is None:
+        from distillora.inference.classifier import starter_folder
 
-    return starter_folder() if model is None else locate_bundle(model, token=token, notify=notify)
+        return starter_folder()
+    from distillora.hub import locate_bundle
+
+    return locate_bundle(model, token=token, notify=notify)
