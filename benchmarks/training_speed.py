@@ -48,7 +48,7 @@ from distillora.runtime import (
     start_processes,
 )
 from distillora.training.batches import Examples
-from distillora.training.objectives import Objective
+from distillora.training.objectives import TrainingLoss
 from distillora.training.trainer import train
 
 BATCH = 16
@@ -121,7 +121,7 @@ def time_our_way(data: str, texts: int) -> float:
             model,
             examples,
             validation,
-            objective=Objective(),
+            objective=TrainingLoss(),
             settings=Training(epochs=1, batch_size=BATCH),
             metric="loss",
             epoch_metrics=partial(epoch_metrics, task="single_label"),
