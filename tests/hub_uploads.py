@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 WRITE_TOKEN, READ_TOKEN = "hf_stand_in_write", "hf_stand_in_read"
-OWNER = "tests"
-# token -> whether it may write to the repositories of OWNER
+OWNERS = {"tests", "your-name"}
+# token -> whether it may write to the repositories of OWNERS
 TOKENS = {WRITE_TOKEN: True, READ_TOKEN: False}
 
 _LARGE = (".onnx", ".safetensors", ".bin")
@@ -52,7 +52,7 @@ def check_token(authorization: str | None) -> str | None:
 def check_write(token: str | None, owner: str) -> None:
     if token is None:
         raise HubError(401, message="Invalid username or password.")
-    if not TOKENS[token] or owner != OWNER:
+    if not TOKENS[token] or owner not in OWNERS:
         raise HubError(403, message="You don't have the rights to write to this namespace")
 
 
