@@ -9,6 +9,8 @@ The client reads its environment when it is imported, hence the subprocess. On d
     root/<models|datasets>/<owner>/<name>/<commit>/...    the files of a commit
     root/<models|datasets>/<owner>/<name>/refs/main       the commit that "main" is
     root/<models|datasets>/<owner>/<name>/gated           present if it needs permission
+
+Uploads, tokens and private repositories are in ``hub_uploads``.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import hub_uploads
+from hub_uploads import HubError
+
 Kind = Literal["models", "datasets"]
 
 _ID = r"(?P<id>[^/]+(?:/[^/]+)?)"
@@ -34,10 +39,15 @@ _ROUTES = [
     re.compile(
         rf"/api/(?P<kind>models|datasets)/{_ID}/(?P<op>tree|revision|paths-info)/(?P<rest>.+)"
     ),
+    re.compile(rf"/api/(?P<kind>models)/{_ID}/(?P<op>branch|commit|preupload)/(?P<rest>[^/]+)"),
     re.compile(rf"/api/(?P<kind>models|datasets)/{_ID}"),
+    re.compile(r"/api/(?P<op>repos/create|validate-yaml)"),
+    re.compile(rf"/{_ID}\.git/info/(?P<op>lfs)/objects/batch"),
+    re.compile(r"/(?P<op>lfs)/(?P<rest>[0-9a-f]{64})"),
     re.compile(rf"/(?P<kind>datasets)/{_ID}/(?P<op>resolve)/(?P<rest>.+)"),
     re.compile(rf"/{_ID}/(?P<op>resolve)/(?P<rest>.+)"),
 ]
+_UPLOADS = {"branch", "commit", "lfs", "preupload", "repos/create", "validate-yaml"}
 
 
 def add_repo(
@@ -137,13 +147,6 @@ def hub_environment(url: str, home: Path, **extra: str) -> dict[str, str]:
     return {**kept, **own, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **extra}
 
 
-class _HubError(Exception):
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-
-
 @dataclass(frozen=True)
 class _Commit:
     """The files of one commit of one repository."""
@@ -156,7 +159,7 @@ class _Commit:
     def file(self, name: str) -> Path:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()) or not path.exists():
-            raise _HubError(404, "EntryNotFound")
+            raise HubError(404, "EntryNotFound")
         return path
 
     def info(self) -> dict[str, Any]:
@@ -164,7 +167,13 @@ class _Commit:
         siblings = [{"rfilename": self._name(path)} for path in files]
         return {
             **{"id": self.repo_id, "modelId": self.repo_id, "sha": self.sha, "siblings": siblings},
-            **{"private": False, "gated": False, "disabled": False, "tags": [], "downloads": 0},
+            **{
+                "private": (self.folder.parent / "private").exists(),
+                "gated": False,
+                "disabled": False,
+                "tags": [],
+                "downloads": 0,
+            },
         }
 
     def tree(self, under: str, recursive: bool) -> list[dict[str, Any]]:
@@ -189,6 +198,7 @@ class _Commit:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     repositories: Path
+    _token: str | None
 
     def do_GET(self) -> None:
         self._answer()
@@ -199,23 +209,30 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PUT(self) -> None:
+        self._answer()
+
     def log_message(self, *args: object) -> None:
         pass
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
+            self._token = hub_uploads.check_token(self.headers.get("Authorization"))
             self._route(body)
-        except _HubError as error:
-            self._send(error.status, b"", {"X-Error-Code": error.code})
+        except HubError as error:
+            self._send(error.status, error.body, error.headers)
 
     def _route(self, body: bytes) -> None:
         url = urlsplit(self.path)
         match = next((m for route in _ROUTES if (m := route.fullmatch(url.path))), None)
         if match is None:
-            raise _HubError(404, "NotFound")
+            raise HubError(404, "NotFound")
         parts = match.groupdict()
         operation = parts.get("op") or "revision"
+        if operation in _UPLOADS:
+            self._upload(operation, parts, body)
+            return
         revision, _, name = (parts.get("rest") or "main").partition("/")
         commit = self._commit(parts.get("kind") or "models", parts["id"], unquote(revision))
         if operation == "resolve":
@@ -229,22 +246,50 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send_json(commit.info())
 
+    def _upload(self, operation: str, parts: dict[str, Any], body: bytes) -> None:
+        """Answer a request that writes, or prepares to."""
+        root, endpoint = self.repositories, f"http://{self.headers['Host']}"
+        if operation == "validate-yaml":
+            self._send_json(hub_uploads.validate_card(body))
+            return
+        if operation == "repos/create":
+            self._send_json(hub_uploads.create_repo(root, endpoint, self._token, body))
+            return
+        if operation == "lfs" and self.command == "PUT":  # signed links, without a token
+            hub_uploads.store_large(root, parts["rest"], body)
+            self._send_json({})
+            return
+        hub_uploads.check_write(self._token, parts["id"].split("/")[0])
+        branch = unquote(parts.get("rest") or "main")
+        commit = self._commit("models", parts["id"], "main" if operation == "branch" else branch)
+        repo = commit.folder.parent
+        if operation == "lfs":
+            self._send_json(hub_uploads.offer_large(root, endpoint, body))
+        elif operation == "branch":
+            hub_uploads.create_branch(repo, branch)
+            self._send_json({})
+        elif operation == "preupload":
+            self._send_json(hub_uploads.preupload(commit.folder, body))
+        else:
+            self._send_json(hub_uploads.commit_files(root, repo, branch, endpoint, body))
+
     def _commit(self, kind: str, repo_id: str, revision: str) -> _Commit:
         repo = self.repositories / kind / repo_id
-        if not (repo / "refs").is_dir():
-            raise _HubError(401, "RepoNotFound")  # as the Hub does, not to tell what is private
+        hidden = (repo / "private").exists() and self._token is None
+        if hidden or not (repo / "refs").is_dir():
+            raise HubError(401, "RepoNotFound")  # as the Hub does, not to tell what is private
         reference = repo / "refs" / revision
         sha = reference.read_text() if reference.is_file() else revision
         if not re.fullmatch("[0-9a-f]{40}", sha) or not (repo / sha).is_dir():
-            raise _HubError(404, "RevisionNotFound")
+            raise HubError(404, "RevisionNotFound")
         return _Commit(kind, repo_id, sha, repo / sha)
 
     def _send_file(self, commit: _Commit, name: str) -> None:
         if (commit.folder.parent / "gated").exists():
-            raise _HubError(401, "GatedRepo")
+            raise HubError(401, "GatedRepo")
         path = commit.file(name)
         if path.is_dir():
-            raise _HubError(404, "EntryNotFound")
+            raise HubError(404, "EntryNotFound")
         content = path.read_bytes()
         headers = {
             "ETag": f'"{_blob_hash(path)}"',

@@ -126,8 +126,11 @@ def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = 
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with explain_full_disk(Path(constants.HF_HUB_CACHE)), _explain(repo_id, revision, "read"):
+        offline = not _hub_answers()
         try:
-            manifest = hf_hub_download(repo_id, BUNDLE_MANIFEST, revision=revision, token=token)
+            manifest = hf_hub_download(
+                repo_id, BUNDLE_MANIFEST, revision=revision, token=token, local_files_only=offline
+            )
         except RemoteEntryNotFoundError as error:
             raise BundleError(
                 f"The repository {_at(repo_id, revision)} holds no bundle: it has no "
@@ -135,8 +138,22 @@ def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = 
             ) from error
         folder = Path(manifest).parent
         # the commit, lest the branch moves on between the two
-        snapshot_download(repo_id, revision=folder.name, token=token, allow_patterns=[*_NEEDED])
+        snapshot_download(
+            repo_id,
+            revision=folder.name,
+            token=token,
+            allow_patterns=[*_NEEDED],
+            local_files_only=offline,
+        )
     return folder
+
+
+def _hub_answers() -> bool:
+    try:
+        reach_hub()
+    except ConnectionError:
+        return False
+    return True
 
 
 def push_bundle(

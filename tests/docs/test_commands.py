@@ -36,6 +36,7 @@ from distillora.recipe import (
     parse_recipe,
 )
 from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
+from hub_uploads import WRITE_TOKEN
 from tiny import save_tiny_backbone, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +189,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     with serve_hub(root) as url:
         scripts = Path(sys.executable).parent
         path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
-        environment = hub_environment(url, tmp_path_factory.mktemp("hf"), PATH=path)
+        # without xet, whose library talks to a server of its own
+        hub = {"HF_TOKEN": WRITE_TOKEN, "HF_HUB_DISABLE_XET": "1"}
+        environment = hub_environment(url, tmp_path_factory.mktemp("hf"), PATH=path, **hub)
         yield Reader(work, environment, tmp_path_factory.mktemp("finished"))
 
 

@@ -154,6 +154,15 @@ def test_the_card_is_one_that_the_hub_reads(arm: Path, bundle: Path) -> None:
     assert card.data.pipeline_tag == "text-classification"
     assert card.data.library_name == "transformers"
     assert Bundle.open(bundle).manifest.origin.weights_sha256 in card.text
+    # nobody said under which licence this is, and the encoder came from a folder
+    assert card.data.license is None and card.data.base_model is None
+
+
+@pytest.mark.usefixtures("in_haste")
+def test_the_card_names_the_licence_that_was_given(arm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "licensed"
+    export_arm(arm, out, ExportOptions(license="mit"), QUIET)
+    assert ModelCard.load(out / "README.md").data.license == "mit"
 
 
 @pytest.mark.usefixtures("in_haste")

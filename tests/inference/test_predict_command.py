@@ -147,7 +147,7 @@ def test_control_c_says_that_resume_goes_on(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--model", "no/such/folder"], "no/such/folder"),
+        (["--model", "no/such/folder"], "no/such/folder is not a bundle"),
         (["--precision", "int4", TEXT], "Did you mean 'int8'?"),
         (["--top-k", "0", TEXT], "--top-k"),
         (["--toxic-emotions", "angr", TEXT], "Did you mean 'anger'?"),

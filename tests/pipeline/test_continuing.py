@@ -109,7 +109,7 @@ def test_an_old_model_that_is_moved_back_serves_the_old_command_again(
 
     again.values["arms"]["teacher"]["training"] = {"warmup": 0.2}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.run.train_arm", stop)
+        patch.setattr("distillora.pipeline.executors.train_arm", stop)
         again.run(retrain=True)
     for name in ("teacher", "odd"):
         again.arm(name).replaced.rename(again.arm(name).root)
