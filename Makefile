@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test quick format types layers starter clean
+.PHONY: demo test quick format types layers docs starter clean
 
 demo: $(INSTALLED) ## the whole comparison on the bundled sample, offline
 	$(BIN)/distillora compare --recipe quickstart --out runs/quickstart
@@ -27,6 +27,9 @@ types: $(INSTALLED)
 layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
+docs: $(INSTALLED) ## the documentation site, into site/, without network
+	$(BIN)/mkdocs build --strict
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distillora needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -38,7 +41,7 @@ DATA ?= data/goemotions
 STARTER := src/distillora/inference/starter
 starter: $(INSTALLED) ## the model inside the package, from GoEmotions in DATA: hours on two cores
 	$(BIN)/distillora compare --recipe starter --data $(DATA) --out runs/starter
-	$(BIN)/distillora export runs/starter/arms/student-wide/seed-0 --out $(STARTER) --int8-only --vocabulary 19500
+	$(BIN)/distillora export runs/starter/arms/student-wide/seed-0 --out $(STARTER) --int8-only --vocabulary 19500 --license apache-2.0
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) runs site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,12 +1,12 @@
-"""Write the tables and numbers of findings.md and the README anew from the recorded results.
+"""Update the tables and numbers of findings.md, choose.md and the README from the recorded results.
 
     python docs/make_findings.py [--check] [PAGE ...]
 
-A table stands between ``<!-- KIND RUN -->`` and ``<!-- end -->`` (see ``findings_tables.py``), a
-number in a sentence between ``<!--= EXPRESSION -->`` and ``<!--/-->`` (``findings_numbers.py``). In
-findings.md and in the README's section "What it found" every decimal number and every percentage
-must be one of these. With ``--check`` nothing is written: each line that is wrong is named, and the
-exit status is 1 if there is one.
+A table is enclosed by ``<!-- KIND RUN -->`` and ``<!-- end -->`` (see ``findings_tables.py``), a
+number in a sentence by ``<!--= EXPRESSION -->`` and ``<!--/-->`` (``findings_numbers.py``). In
+findings.md, choose.md and the README's section "What it found" every decimal number and every
+percentage must be one of these. ``--check`` writes nothing: it names each line that is wrong, and
+exits with 1 if there is any.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from findings_numbers import MARK, evaluate, find_unmarked
 from findings_tables import ROOT, TABLES
 
-PAGES = (ROOT / "docs" / "findings.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "findings.md", ROOT / "docs" / "choose.md", ROOT / "README.md")
 TABLE = re.compile(
     rf"(?P<start><!-- (?P<kind>{'|'.join(TABLES)}) (?P<run>\S+) -->\n)(?P<body>.*?)<!-- end -->",
     re.DOTALL,

@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from distillora.api.arm import Arm as Arm
     from distillora.api.bundles import Bundle as Bundle
     from distillora.api.bundles import export as export
     from distillora.api.bundles import push_to_hub as push_to_hub
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from distillora.api.comparing import audit as audit
     from distillora.api.comparing import compare as compare
     from distillora.api.comparing import preview as preview
-    from distillora.api.results import Arm as Arm
     from distillora.api.results import Results as Results
     from distillora.api.results import open_run as open_run
     from distillora.errors import DistilloraError as DistilloraError
@@ -37,7 +37,7 @@ __version__ = "0.1.0"
 
 # found when first asked for: `import distillora` loads no library
 _PUBLIC = {
-    "Arm": "distillora.api.results",
+    "Arm": "distillora.api.arm",
     "Bundle": "distillora.api.bundles",
     "DistilloraError": "distillora.errors",
     "Prediction": "distillora.inference.classifier",

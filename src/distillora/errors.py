@@ -6,6 +6,7 @@ DistilloraError
  │    ├── DataError      a row, a label or a file that cannot be read
  │    ├── ModelError     a backbone, a layer choice or a head that does not fit
  │    ├── BundleError    a folder that is no bundle, or lacks what is asked of it
+ │    ├── HubError       a token, a permission or a repository that the Hub does not accept
  │    └── RunFolderError an output folder that is locked or belongs to another recipe
  └── RunError            a failure on the way: exit status 1
       ├── AdapterError   adapters that do not learn, or do not come back from disk as they were
@@ -62,6 +63,10 @@ class ModelError(InputError):
 
 class BundleError(InputError):
     """A folder that is not a bundle, or a bundle without what is asked of it."""
+
+
+class HubError(InputError):
+    """The Hugging Face Hub refuses: no token, no permission, no such repository."""
 
 
 class RunFolderError(InputError):

@@ -1,7 +1,7 @@
 """Every command that README and docs show is run, as a reader would run it.
 
 The Hub is a local stand-in that serves a handful of texts under GoEmotions' own name and revision,
-and tiny models under those of BERT and DistilBERT; so the commands stand here as they are printed.
+and tiny models under those of BERT and DistilBERT; so the commands run as they are printed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
+import distillora
 from app.browsing import serve
 from distillora.data.dataset import Dataset
 from distillora.data.sources import read_dataset
@@ -35,16 +37,19 @@ from distillora.recipe import (
     parse_recipe,
 )
 from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
-from tiny import save_tiny_backbone
+from tiny import save_tiny_backbone, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+NEEDS = {"hub.md": "push_to_hub", "python.md": "compare"}  # page: the public name that it shows
 
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"# (\S+\.yaml)\n")  # the first line of a block that commands refer to
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return [body for kind, body in FENCE.findall(page.read_text("utf-8")) if kind == language]
+    found = FENCE.findall(page.read_text("utf-8"))
+    return [textwrap.dedent(body) for _, kind, body in found if kind == language]
 
 
 def commands(page: Path) -> list[str]:
@@ -52,15 +57,15 @@ def commands(page: Path) -> list[str]:
 
 
 def a_few_rows() -> Dataset:
-    """Return the first three texts of each label from the bundled sample.
+    """Return a text of each label from the bundled sample, and three for training.
 
-    They make more than one batch of 64, so that the first epoch ends after the warm-up.
+    Those make more than one batch of 64, so that the first epoch ends after the warm-up.
     """
     dataset = read_dataset(Data(source="sample"))
     splits = {}
     for name, split in dataset.splits.items():
-        classes = split.classes()
-        rows = [row for label in range(28) for row in (classes == label).nonzero()[0][:3]]
+        classes, each = split.classes(), 3 if name == "train" else 1
+        rows = [row for label in range(28) for row in (classes == label).nonzero()[0][:each]]
         splits[name] = split.take([int(row) for row in rows])
     return dataset.with_splits(splits)
 
@@ -79,6 +84,22 @@ def write_comments(file: Path, dataset: Dataset) -> None:
         writer = csv.writer(stream)
         writer.writerow(["id", "body"])
         writer.writerows(enumerate(dataset.splits["test"].texts))
+
+
+def write_recipes(folder: Path) -> None:
+    """Write each recipe of a page that begins with the name of its file."""
+    for page in PAGES:
+        for block in blocks(page, "yaml"):
+            if named := NAMED.match(block):
+                (folder / named[1]).write_text(block)
+
+
+def publish_classifier(root: Path, folder: Path, labels: Sequence[str]) -> None:
+    """Publish a tiny classifier of these labels, such as a reader might have on the Hub."""
+    names = {"id2label": dict(enumerate(labels)), "label2id": {n: i for i, n in enumerate(labels)}}
+    tiny_model(**names).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    add_repo(root, "models", "owner/emotion-classifier", folder)
 
 
 def publish_models(root: Path, work: Path) -> None:
@@ -154,6 +175,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     dataset, data = a_few_rows(), load_recipe("goemotions-minilm").data
     write_folder(work / "path" / "to" / "goemotions", dataset)
     write_comments(work / "comments.csv", dataset)
+    write_recipes(work)
+    tickets = [sys.executable, ROOT / "docs" / "make_tickets.py", "tickets.csv"]
+    subprocess.run(tickets, cwd=work, check=True)
     columns = {
         name: {"text": [*s.texts], "labels": [list(row) for row in s.labels], "id": [*s.ids]}
         for name, s in dataset.splits.items()
@@ -161,6 +185,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     published = write_hub_dataset(root / "published", columns, [*dataset.label_names])
     add_repo(root, "datasets", data.hub_id, published, data.hub_revision)
     publish_models(root, tmp_path_factory.mktemp("models"))
+    publish_classifier(root, tmp_path_factory.mktemp("classifier"), dataset.label_names)
     shutil.copytree(ROOT / "results" / "goemotions-minilm", work / "runs" / "quickstart")
     with serve_hub(root) as url:
         scripts = Path(sys.executable).parent
@@ -169,9 +194,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         yield Reader(work, environment, tmp_path_factory.mktemp("finished"))
 
 
+def skip_until_built(page: Path) -> None:
+    name = NEEDS.get(page.name)
+    if name is not None and not hasattr(distillora, name):
+        pytest.skip(f"{page.name} needs distillora.{name}, which does not exist yet")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_run_one_after_the_other(page: Path, reader: Reader) -> None:
+    skip_until_built(page)
     reader.follow(page)
 
 
@@ -184,6 +216,7 @@ def test_the_recipes_of_a_page_are_usable(page: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, reader: Reader) -> None:
+    skip_until_built(page)
     code = blocks(page, "python")
     if any("bundles/" in block for block in code):
         reader.follow(page)  # its commands make the bundle
@@ -206,7 +239,13 @@ def test_every_key_of_a_recipe_is_documented() -> None:
     sections = (Recipe, Contrast, Data, Init, LoraTuning, Objective, Training)
     for section in sections:
         for key in section.model_fields:
-            assert f"`{key}`" in page, f"docs/recipes.md does not tell of {section.__name__}.{key}"
+            assert f"`{key}`" in page, f"docs/recipes.md does not document {section.__name__}.{key}"
+
+
+def test_every_bundled_recipe_is_documented_and_no_other() -> None:
+    page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
+    table = page.partition("| recipe |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)) == set(bundled_recipes())
 
 
 def test_links_between_pages_lead_somewhere() -> None:

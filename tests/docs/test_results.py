@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from distillora.evaluation.results import Results
-from distillora.pipeline.tasks import plan_ensembles, plan_tasks
+from distillora.pipeline.plan import plan_ensembles, plan_tasks
 from distillora.recipe import Recipe, flatten, load_recipe, parse_recipe
 from distillora.report.summary import ArmSummary, summarise
 

@@ -43,8 +43,7 @@ def logits(model: Any, tokenizer: Any, text: str) -> torch.Tensor:
 
 def prune(size: int) -> tuple[Any, Any]:
     model, tokenizer = tiny_model(vocab_size=len(wordpiece())), wordpiece()
-    prune_vocabulary(model, tokenizer, TEXTS, size)
-    return model, tokenizer
+    return model, prune_vocabulary(model, tokenizer, TEXTS, size)
 
 
 def test_texts_that_can_be_spelt_as_before_keep_their_logits_exactly() -> None:

@@ -41,10 +41,17 @@ def test_one_changed_byte_is_found(copy: Path, file: str) -> None:
 def test_a_missing_file_and_a_link_are_refused(copy: Path, tmp_path: Path, file: str) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(copy / file, elsewhere)
-    with pytest.raises(IntegrityError, match=f"{file} is missing, or a link"):
+    with pytest.raises(IntegrityError, match=f"{file} is missing"):
         distillora.load(copy)
     (copy / file).symlink_to(elsewhere)
-    with pytest.raises(IntegrityError, match=f"{file} is missing, or a link"):
+    with pytest.raises(IntegrityError, match=f"{file} is a link to "):
+        distillora.load(copy)
+
+
+def test_a_manifest_that_is_a_link_is_refused(copy: Path, tmp_path: Path) -> None:
+    shutil.move(copy / "bundle.json", tmp_path / "elsewhere")
+    (copy / "bundle.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError, match=r"bundle\.json is a link to "):
         distillora.load(copy)
 
 

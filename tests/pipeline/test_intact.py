@@ -275,7 +275,7 @@ def test_an_arm_scored_by_another_evaluation_code_is_scored_anew_and_not_trained
     before = load(run)
     assert {arm.evaluation_code for arm in before.arms} == {1}
     if made_by == "another version":
-        for module in ("judge", "finished"):
+        for module in ("evaluate", "holdings"):
             monkeypatch.setattr(f"distillora.pipeline.{module}.EVALUATION_CODE", 2)
         anew, reason = {arm.name for arm in before.arms}, "made by version 1 of the evaluation"
     else:
@@ -312,3 +312,16 @@ def test_speed_is_measured_again_after_an_arm_was_trained_again(run: Path, value
     assert any("speed is measured again" in line and "3 layers" in line for line in said)
     measurement = load(run).measurement
     assert measurement is not None and not measurement.created.startswith("2001")
+
+
+def test_speed_is_measured_again_when_the_test_texts_are_others(run: Path, values: Values) -> None:
+    path = run / "measurement.json"
+    measured = json.loads(path.read_text())
+    assert measured["measurement"]["test_sha256"] == load(run).data.sha256["test"]
+    measured["measurement"] |= {"test_sha256": "0" * 64, "created": "2001-01-01T00:00:00+00:00"}
+    path.write_text(json.dumps(measured))
+    said = again(values, run)
+    assert any("speed is measured again" in line and "test texts" in line for line in said)
+    measurement = load(run).measurement
+    assert measurement is not None and not measurement.created.startswith("2001")
+    assert measurement.test_sha256 == load(run).data.sha256["test"]

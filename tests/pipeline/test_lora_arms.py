@@ -17,7 +17,7 @@ from distillora.evaluation.results import ArmResult
 from distillora.models.adapters import load_adapter
 from distillora.models.backbones import load_classifier, weights_sha256
 from distillora.pipeline import compare, train
-from distillora.pipeline.plan import plan_arms
+from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 
@@ -60,7 +60,7 @@ def test_the_plan_says_on_one_line_what_adapters_do(
     tiny_recipe: dict[str, Any], tuning: dict[str, Any], line: str
 ) -> None:
     recipe = parse_recipe(only(tiny_recipe, "lora", **tuning))
-    plan = plan_arms(recipe, load_dataset(recipe.data))["lora"]
+    plan = plan_run(recipe, load_dataset(recipe.data)).arms["lora"]
     assert plan.describe_tuning().endswith(line)
     assert "\n" not in plan.describe_tuning()
 

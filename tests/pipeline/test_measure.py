@@ -14,12 +14,13 @@ import pytest
 
 from conftest import Outcome
 from distillora.artifacts import lock_folder
+from distillora.data.stored import read_stored
 from distillora.evaluation.results import Results
 from distillora.models.tfidf import TfidfConfig
 from distillora.pipeline import compare
 from distillora.pipeline.context import open_context
 from distillora.pipeline.measure import describe_shape, fill_in, measure_arms
-from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.plan import ArmPlan, plan_run
 from distillora.progress import Reporter
 from distillora.recipe import Arm, load_recipe, parse_recipe
 from distillora.runtime import OtherLoad
@@ -213,7 +214,8 @@ def test_an_ensemble_has_no_shape_and_no_figures(run: Path) -> None:
     both = teacher.model_copy(
         update={"name": "both", "members": ("teacher, seed 0", "lora, seed 0"), "cost": bare}
     )
-    context = open_context(load_recipe(str(run / "recipe.yaml")), run, QUIET)
+    recipe = load_recipe(str(run / "recipe.yaml"))
+    context = open_context(plan_run(recipe, read_stored(run / "data")[0]), run, QUIET)
     arms = (*results.arms, both)
     measured = measure_arms(context, arms, results.environment)
     assert measured.measurement == results.measurement

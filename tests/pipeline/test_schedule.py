@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
+from distillora.pipeline.plan import plan_ensembles, plan_tasks
+from distillora.pipeline.tasks import Needs, Task
 from distillora.recipe import parse_recipe
 
 
-def tasks(objective: dict[str, Any]) -> dict[Task, frozenset[Task]]:
+def tasks(objective: dict[str, Any]) -> dict[Task, Needs]:
     arms = {
         "student": {"init": {"arm": "teacher", "layers": "odd"}, "objective": objective},
         "teacher": {"init": {"backbone": "bundled"}},
@@ -24,13 +25,15 @@ def test_an_arm_comes_at_all_seeds_after_what_it_needs_at_its_own() -> None:
         Task("student", 0),
         Task("student", 3),
     ]
-    assert planned[Task("teacher", 3)] == frozenset()
-    assert planned[Task("student", 3)] == {Task("teacher", 3)}
+    assert planned[Task("teacher", 3)] == Needs(None, ())
+    assert planned[Task("student", 3)].parents == (Task("teacher", 3),)
 
 
 def test_who_learns_from_a_teacher_at_all_seeds_waits_for_them_all() -> None:
     planned = tasks({"distillation": 1.0, "teacher_seeds": "all"})
-    assert planned[Task("student", 3)] == {Task("teacher", 0), Task("teacher", 3)}
+    needs = planned[Task("student", 3)]
+    assert needs.origin == Task("teacher", 3)
+    assert set(needs.parents) == {Task("teacher", 0), Task("teacher", 3)}
 
 
 def test_a_baseline_is_made_once() -> None:

@@ -14,7 +14,7 @@ from distillora.artifacts import RunLayout
 from distillora.pipeline import show_plan
 from distillora.pipeline.build import build_model, pick_layers
 from distillora.pipeline.context import prepare_context, read_data
-from distillora.pipeline.plan import plan_arms
+from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.runtime import set_seed
@@ -27,9 +27,8 @@ def sample(arms: dict[str, Any]) -> dict[str, Any]:
 def build(values: dict[str, Any], name: str, seed: int, tmp_path: Path) -> Any:
     recipe = parse_recipe(values)
     _, dataset = read_data(recipe)
-    context = prepare_context(recipe, RunLayout(tmp_path), dataset, {}, Reporter(quiet=True), 1).at(
-        seed
-    )
+    plan, layout = plan_run(recipe, dataset), RunLayout(tmp_path)
+    context = prepare_context(plan, layout, dataset, {}, Reporter(quiet=True), 1).at(seed)
     set_seed(seed)
     layers, _ = pick_layers(context, context.plans[name])
     return build_model(context, context.plans[name], layers)
@@ -90,7 +89,7 @@ def test_the_plan_says_that_weights_are_random_and_counts_the_floor(
         {"floor": {"init": {"baseline": "tfidf"}}, "scratch": scratch_of(backbone, layers=[0, 2])}
     )
     recipe = parse_recipe(values)
-    plans = plan_arms(recipe, read_data(recipe)[1])
+    plans = plan_run(recipe, read_data(recipe)[1]).arms
     assert plans["floor"].total % 28 == 0 and plans["floor"].total > 28
     assert plans["scratch"].describe_init() == (
         f"random weights in the shape of {backbone}, layers 0, 2 of 6"

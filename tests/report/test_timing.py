@@ -129,6 +129,14 @@ def test_a_teachers_time_is_marked_where_any_arm_before_was_disturbed(make_run) 
     assert (by_odd["odd"][0], by_odd["even"][0]) == ("33:20", "33:20 †")
 
 
+def test_an_ensembles_time_is_marked_where_a_member_was_disturbed(make_run) -> None:
+    _, results = make_run(arms=("teacher", "odd", "even"), teacher="teacher")
+    arms = {**results.recipe["arms"], "even": {"init": {"ensemble": ["lora", "odd"]}}}
+    results = results.model_copy(update={"recipe": {**results.recipe, "arms": arms}})
+    by_member = column(cost_table(trained(results, odd={"jobs": 2})), "Teacher’s time")
+    assert (by_member["odd"][0], by_member["even"][0]) == ("33:20", "33:20 †")
+
+
 def test_the_mark_stands_beside_published_figures_searches_and_in_the_terminal(make_run) -> None:
     _, results = make_run(arms=("lora", "odd"))
     results = trained(results, odd={"jobs": 2})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from distillora.api.classifier import TextClassifier
-from distillora.api.packages import find_bundle, hub, require
+from distillora.api.packages import find_bundle, require
 from distillora.inference.bundle import Bundle as InferenceBundle
 from distillora.inference.bundle import Precision
 from distillora.progress import Reporter
@@ -47,9 +48,16 @@ class Bundle(InferenceBundle):
         return push_to_hub(self.folder, repo_id, private=private, revision=revision, token=token)
 
 
-def open_bundle(model: str | Path | None = None, token: str | None = None) -> Bundle:
-    """Open a bundle: a folder, a model on the Hub, or the starter; see ``distillora.load``."""
-    return Bundle.open(find_bundle(model, token))
+def open_bundle(
+    model: str | Path | None = None,
+    token: str | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Bundle:
+    """Open a bundle: a folder, a model on the Hub, or the starter; see ``distillora.load``.
+
+    ``notify`` receives one line if the Hub is asked, or if both could have been meant.
+    """
+    return Bundle.open(find_bundle(model, token, notify))
 
 
 def export(
@@ -123,20 +131,22 @@ def push_to_hub(
 
     Args:
         folder: of the bundle.
-        repo_id: ``owner/name``; it is made if it does not exist.
-        private: whether a repository that is made is private.
-        revision: the branch; by default ``main``.
-        token: by default the one of ``hf auth login``.
+        repo_id: ``owner/name``; created if there is none.
+        private: create a private repository, and refuse one that is public already.
+        revision: a branch, created from ``main`` if there is none; by default ``main``.
+        token: by default what ``huggingface_hub`` finds: HF_TOKEN, then ``hf auth login``.
 
     Returns:
         The URL of the model.
 
     Raises:
-        BundleError: the folder is no bundle.
-        InputError: ``repo_id`` is not of this form, or the Hub refuses it.
+        BundleError: the folder is not a bundle, or ``repo_id`` no name of a repository.
+        IntegrityError: a file of the bundle is damaged or missing; nothing is uploaded.
+        HubError: no token, no permission, or the Hub refuses the upload.
         OfflineError: the Hub cannot be reached.
     """
-    url = hub().push_bundle(
+    from distillora.hub import push_bundle
+
+    return push_bundle(
         Path(folder).expanduser(), repo_id, private=private, revision=revision, token=token
     )
-    return str(url)

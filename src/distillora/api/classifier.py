@@ -119,12 +119,14 @@ def load(
         precision: ``int8`` or ``fp32``; by default the faster one that the bundle has.
         toxicity: another rule than the bundle's.
         threads: of onnxruntime; by default one for each core.
-        token: for a private model on the Hub; by default the one of ``hf auth login``.
+        token: for a private model on the Hub; by default what ``huggingface_hub`` finds: HF_TOKEN,
+            then ``hf auth login``.
 
     Raises:
         BundleError: the folder is no bundle, or the bundle does not have this precision.
         IntegrityError: a file of it is damaged.
         InputError: the toxicity rule names a label that the model does not have.
+        HubError: the Hub has no such model or revision, or you may not read it.
         OfflineError: the Hub cannot be reached.
     """
     return TextClassifier.load(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from distillora.errors import InputError
 
@@ -29,24 +28,22 @@ def require_training() -> None:
     require("train", "torch", "transformers", "peft")
 
 
-def find_bundle(model: str | Path | None, token: str | None = None) -> Path:
+def find_bundle(
+    model: str | Path | None,
+    token: str | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Path:
     """Return the folder of a model: the starter's, a folder, or a download from the Hub.
 
     Raises:
-        BundleError: the Hub has no such bundle, or there is no starter model.
+        BundleError: there is no starter model, or the repository on the Hub holds no bundle.
+        HubError: no such repository or revision, or no permission.
         OfflineError: the Hub cannot be reached.
     """
-    from distillora.inference.classifier import starter_folder
-
     if model is None:
+        from distillora.inference.classifier import starter_folder
+
         return starter_folder()
-    folder = Path(model).expanduser()
-    if isinstance(model, Path) or folder.exists() or find_spec("distillora.hub") is None:
-        return folder
-    named = hub().parse_model_id(model)
-    return folder if named is None else Path(hub().fetch_bundle(*named, token=token))
+    from distillora.hub import locate_bundle
 
-
-def hub() -> Any:
-    """Return the module that talks to the Hugging Face Hub, which takes long to import."""
-    return import_module("distillora.hub")
+    return locate_bundle(model, token=token, notify=notify)

@@ -38,6 +38,7 @@ _OPTIONS = {
     "resume": "--resume",
     "retrain_changed": "--retrain-changed",
     "source_format": "--format",
+    "revision": "--revision",
     "source": "--data",
     "split": "--split-column",
     "split_column": "--split-column",
@@ -67,6 +68,11 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+def say(line: str) -> None:
+    """Write a line to standard error."""
+    typer.echo(line, err=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command that turns a trained arm into a bundle: ``export``."""
+"""The commands that make a bundle of a trained arm and publish it: ``export`` and ``push``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def export(
             "then the most frequent.",
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="The licence of the model, as the Hub writes it (mit, apache-2.0, other, ...); "
+            "without it the card names none.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Keep an export that does not pass; its card says so.")
     ] = False,
@@ -48,6 +56,7 @@ def export(
         int8=int8,
         int8_only=int8_only,
         vocabulary=vocabulary,
+        license=license,
         force=force,
         overwrite=True,
     ).manifest
@@ -59,3 +68,29 @@ def export(
             )
     size = sum(record.bytes for record in manifest.files.values()) / 1e6
     typer.echo(f"Bundle: {out} ({size:.1f} MB)")
+
+
+@app.command()
+def push(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle.")],
+    repository: Annotated[
+        str, typer.Argument(metavar="OWNER/NAME", help="The model on the Hugging Face Hub.")
+    ],
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Only you and your organization can see the model."),
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Push to this branch instead of main.")
+    ] = None,
+) -> None:
+    """Upload a bundle to the Hugging Face Hub.
+
+    Log in first with `hf auth login`, or set HF_TOKEN. The checksums of the bundle are verified
+    before anything is uploaded. Run the same command again after an interruption: it goes on
+    where it stopped.
+    """
+    from distillora.api.bundles import push_to_hub
+
+    url = push_to_hub(bundle, repository, private=private, revision=revision)
+    typer.echo(f"Model: {url}")

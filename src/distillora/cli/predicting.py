@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from distillora.cli.base import app
+from distillora.cli.base import app, say
 from distillora.cli.predictions import print_predictions, print_summary
 from distillora.errors import InputError, did_you_mean
 
@@ -29,7 +29,11 @@ def predict(
         typer.Argument(metavar="TEXT", help="Texts to score; without any, lines of stdin."),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(metavar="BUNDLE", help="A bundle; by default the starter model.")
+        str | None,
+        typer.Option(
+            metavar="BUNDLE|OWNER/NAME[@REVISION]",
+            help="A bundle, in a folder or on the Hugging Face Hub; by default the starter model.",
+        ),
     ] = None,
     precision: Annotated[
         str | None, typer.Option(metavar="int8|fp32", help="By default the faster one.")
@@ -155,14 +159,14 @@ def _split(names: str | None) -> list[str] | None:
 
 
 def _open(
-    model: Path | None, precision: str | None, emotions: str | None, threshold: float | None
+    model: str | None, precision: str | None, emotions: str | None, threshold: float | None
 ) -> TextClassifier:
     if precision is not None and precision not in _PRECISIONS:
         hint = did_you_mean(precision, _PRECISIONS)
         raise InputError(f"There is no precision '{precision}'.{hint}")
     from distillora.api.bundles import open_bundle
 
-    bundle = open_bundle(model)
+    bundle = open_bundle(model, notify=say)
     rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
     # what is not one of the two was refused above
     chosen: Any = precision

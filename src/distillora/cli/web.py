@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from distillora.api.packages import require
+from distillora.api.packages import find_bundle, require
 from distillora.cli.base import app as commands
+from distillora.cli.base import say
 
 
 @commands.command()
 def app(
     model: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="DIR", help="A bundle; give it several times to compare.  [default: starter]"
+            metavar="BUNDLE|OWNER/NAME[@REVISION]",
+            help="A bundle, in a folder or on the Hugging Face Hub; give it several times to "
+            "compare.  [default: starter]",
         ),
     ] = None,
     run: Annotated[
@@ -40,4 +43,5 @@ def app(
     from distillora.app.launch import launch
     from distillora.app.settings import Options
 
-    launch(Options(tuple(model or ()), run, data), host, port, browser=browser)
+    folders = tuple(find_bundle(one, notify=say) for one in model or ())
+    launch(Options(folders, run, data), host, port, browser=browser)

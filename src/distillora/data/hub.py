@@ -19,6 +19,7 @@ from distillora.data.hub_parquet import (
     split_from_table,
 )
 from distillora.errors import DataError, OfflineError
+from distillora.network import connection_errors, reach_hub
 from distillora.readers.rows import choose_label_column, choose_text_column, text_or_problem
 from distillora.recipe import Data
 
@@ -117,17 +118,16 @@ def _download(data: Data) -> tuple[Any, str]:
     """Return the ``DatasetDict`` and the commit that it was made from."""
     # here, because they take seconds to import and most commands never ask the Hub
     import datasets
-    from huggingface_hub.errors import LocalEntryNotFoundError
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client it uses
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
-        with explain_full_disk(Path(datasets.config.HF_DATASETS_CACHE)):
+        with explain_full_disk(Path(datasets.config.HF_DATASETS_CACHE)), connection_errors():
             builder = cached_builder(data) or _hub_builder(data)
             builder.download_and_prepare()
             return builder.as_dataset(), str(builder.hash)
-    except (ConnectionError, LocalEntryNotFoundError, httpx.HTTPError) as error:
+    except (ConnectionError, LocalEntryNotFoundError, HfHubHTTPError) as error:
         raise _offline(data, error) from error
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
         # this error says only that something went wrong, its cause says what
@@ -143,10 +143,8 @@ def _download(data: Data) -> tuple[Any, str]:
 def _hub_builder(data: Data) -> Any:
     import datasets
     from datasets.packaged_modules.cache.cache import Cache
-    from huggingface_hub import get_session
 
-    # one quick try, since `datasets` itself would try again for half a minute
-    get_session().head(datasets.config.HF_ENDPOINT, timeout=10)
+    reach_hub()
     builder = datasets.load_dataset_builder(
         # the prefix keeps a local folder of this name from being read in the Hub's place
         f"hf://datasets/{data.hub_id}",

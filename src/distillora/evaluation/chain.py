@@ -37,10 +37,10 @@ def ensemble_sha256(members: Sequence[str]) -> str:
 
 def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
     name = f"{arm.name}, seed {arm.seed}"
-    weights = {f"{other.name}, seed {other.seed}": other.weights_sha256 for other in results.arms}
+    models = {f"{other.name}, seed {other.seed}": other for other in results.arms}
     if arm.is_ensemble:
-        members = [weights.get(member, "") for member in arm.members]
-        if arm.weights_sha256 != ensemble_sha256(members):
+        own = [models[member].weights_sha256 for member in arm.members if member in models]
+        if arm.weights_sha256 != ensemble_sha256(own):
             yield f"'{name}' averages other models than those of this run"
     if arm.fingerprint is None:
         return
@@ -50,7 +50,7 @@ def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
     if arm.fingerprint.data.get(EXTRA_TEXT) != _extra_text(arm, results):
         yield f"'{name}' was made with other extra texts than those of this run"
     for parent, digest in arm.fingerprint.parents.items():
-        if weights.get(parent) != digest:
+        if parent not in models or models[parent].identity != digest:
             yield f"'{name}' was made from other weights of '{parent}' than those of this run"
 
 

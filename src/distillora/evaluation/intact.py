@@ -171,6 +171,9 @@ def _data_faults(run: RunLayout, results: Results) -> Iterator[str]:
     for split, digest in results.data.sha256.items():
         if about.sha256.get(split) != digest:
             yield f"{run.data.name}/ holds another {split} split"
+    timed = results.measurement and results.measurement.test_sha256
+    if timed and timed != results.data.sha256.get("test"):
+        yield "the speed in results.json was measured on another test split"
     for path, record in results.data.extra_text.items():
         if path not in about.extra or about.extra[path].record != record:
             yield f"{run.data.name}/ holds other extra texts of {path}"

@@ -221,6 +221,7 @@ class Measurement(Record):
         rounds: each shape was measured once in each round, in turns.
         other_load: processor cores that other processes used meanwhile, on average.
         busy: whether that was more than ``BUSY_CORES``: then the figures are too high.
+        test_sha256: hash of the test split whose texts were timed.
     """
 
     created: str
@@ -233,6 +234,7 @@ class Measurement(Record):
     rounds: int
     other_load: float
     busy: bool
+    test_sha256: str | None = None
 
 
 class EpochRecord(Record):
@@ -303,6 +305,18 @@ class Fingerprint(Record):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def identify_model(weights: str, config: str | None) -> str:
+    """Return the hash by which a model is known to what is made from it.
+
+    Args:
+        weights: hash of its weights, which for a trained model settles the rest.
+        config: hash of its configuration, for one that was taken as it was; else None.
+    """
+    if config is None:
+        return weights
+    return hashlib.sha256(f"{weights}\n{config}".encode()).hexdigest()
+
+
 class ArmResult(Record):
     """One arm at one seed.
 
@@ -335,6 +349,8 @@ class ArmResult(Record):
         predictions_sha256: hash of that file; None in results from before it was recorded.
         evaluation_code: version of the evaluation code that scored the arm; None in results from
             before it was recorded.
+        config_sha256: hash of the configuration of a model that was taken as it was: equal
+            weights compute something else with, say, another number of attention heads.
         weights_sha256: hash of the weights that were evaluated; for an ensemble, of the hashes of
             its members.
         fingerprint: what these weights depend on; None for an ensemble, whose ``weights_sha256``
@@ -371,9 +387,15 @@ class ArmResult(Record):
     predictions: str
     predictions_sha256: str | None = None
     evaluation_code: int | None = None
+    config_sha256: str | None = None
     weights_sha256: str
     fingerprint: Fingerprint | None = None
     environment: ArmEnvironment | None = None
+
+    @property
+    def identity(self) -> str:
+        """The hash by which what is made from this model knows it."""
+        return identify_model(self.weights_sha256, self.config_sha256)
 
     @property
     def is_encoder(self) -> bool:

@@ -57,7 +57,7 @@ class ExportOptions:
         int8: add the int8 model.
         int8_only: leave out the files in fp32; the smallest folder.
         vocabulary: cut a WordPiece vocabulary down to this many tokens.
-        license: of the model, as the Hub writes it; the card names none without it.
+        license: of the model, an identifier of the Hub, for the card; None: the card names none.
         force: keep an export that does not pass the gate; its card says so.
         overwrite: replace a bundle that is there.
     """
@@ -95,7 +95,8 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
     dataset = arm.load_data()
     model, tokenizer = arm.load_model(), arm.load_tokenizer()
     if options.vocabulary is not None:
-        prune_vocabulary(model, tokenizer, dataset.splits["train"].texts, options.vocabulary)
+        texts = dataset.splits["train"].texts
+        tokenizer = prune_vocabulary(model, tokenizer, texts, options.vocabulary)
     fold_temperature(model, arm.temperature)
     manifests: list[Manifest] = []
 
@@ -123,7 +124,8 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
             license=options.license,
         )
         if options.int8_only:
-            _drop_fp32(part)
+            for name in (ONNX_FILES["fp32"], "model.safetensors"):
+                (part / name).unlink()
         manifests.append(_write_manifest(part, arm, model, rule, quality))
 
     write_folder_atomic(out, write)
@@ -282,17 +284,8 @@ def _write_manifest(
     return manifest
 
 
-def _drop_fp32(part: Path) -> None:
-    for name in (ONNX_FILES["fp32"], "model.safetensors"):
-        (part / name).unlink()
-
-
 def _check_target(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a folder that is not a bundle, or a bundle unless it may be.
-
-    Raises:
-        RunFolderError: it holds other files, or a bundle.
-    """
+    """Raise a RunFolderError where other files are, or a bundle that must not be replaced."""
     if (out / BUNDLE_MANIFEST).is_file() and not overwrite:
         raise RunFolderError(
             f"{out} holds a bundle already. Replace it with `overwrite`, or give another folder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from distillora.data.labels import are_emotions
 from distillora.evaluation.results import SplitMetrics
 from distillora.exporting.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
-from distillora.recipe import GOEMOTIONS_ID, Data
+from distillora.models.backbones import BUNDLED, BUNDLED_ID
+from distillora.recipe import GOEMOTIONS_ID, Data, Recipe
 
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _METRICS = {"accuracy": "accuracy", "f1_macro": "f1", "f1_weighted": "f1"}
 
 
@@ -39,7 +42,7 @@ def write_card(
         problems: what did not pass the gate, if it was forced.
         shipped: the precisions that the bundle holds.
         vocabulary: to how many tokens the vocabulary was cut, if it was.
-        license: of the model, as the Hub writes it, if its owner named one.
+        license: an identifier of the Hub, such as ``mit``; None: the card names no licence.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distillora.exporting"),
@@ -59,6 +62,8 @@ def write_card(
         trained=_trained(arm.result.metrics.test),
         problems=problems,
         sizes=sizes,
+        base_model=base_model(arm.recipe, arm.result.name),
+        example=example_text(arm.labels),
         cut=vocabulary,
         emotions=are_emotions(arm.labels),
         reddit=arm.recipe.data.is_goemotions and "grief" in manifest.labels,
@@ -75,6 +80,39 @@ def _trained(test: SplitMetrics) -> dict[str, float | None]:
         "f1_weighted": measured.f1_weighted,
         "calibration_error": test.calibration_error,
     }
+
+
+def base_model(recipe: Recipe, arm: str) -> str | None:
+    """Return the Hub id of the model whose weights an arm started from, at first or second hand.
+
+    None if they were random or came from a folder.
+    """
+    init = recipe.arms[arm].init
+    while init.arm is not None:
+        init = recipe.arms[init.arm].init
+    name = init.backbone or init.classifier
+    if name is None or init.weights == "random":
+        return None
+    if name == BUNDLED:
+        return BUNDLED_ID
+    return name if _HUB_ID.fullmatch(name) and not Path(name).expanduser().exists() else None
+
+
+def example_text(labels: tuple[str, ...]) -> str:
+    """Return a text for examples; it is made of a label's name, never taken from the data.
+
+    >>> example_text(("0", "billing_problem"))
+    'This is about: billing problem'
+    """
+    if are_emotions(labels):
+        return "thanks a lot!"
+    named = [words for label in labels if re.search(r"[^\W\d_]{2}", words := _words(label))]
+    return f"This is about: {named[0]}" if named else "The text to classify"
+
+
+def _words(label: str) -> str:
+    """Return a label as words, without what would end a string in the card's code."""
+    return " ".join(re.sub(r"[^\w.,&/+-]|[_-]", " ", label).split())
 
 
 def _metadata(
@@ -100,11 +138,13 @@ def _metadata(
         # nobody said which language a data set of the user's own is in
         "language": "en" if data.is_goemotions else None,
         "license": license,
+        "base_model": base_model(arm.recipe, arm.result.name),
         # plain transformers needs the weights in fp32
         "library_name": "transformers" if "fp32" in shipped else "distillora",
         "pipeline_tag": "text-classification",
         "tags": [*(["emotion"] if are_emotions(arm.labels) else []), "distillora", "onnx"],
         "datasets": [dataset] if dataset == data.hub_id else None,
+        "widget": [{"text": example_text(arm.labels)}],
         "model_name": f"{arm.recipe.name}-{arm.result.name}",
         "eval_results": results,
     }

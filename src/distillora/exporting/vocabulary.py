@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import copy
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distillora.errors import ModelError
+from distillora.models.backbones import load_tokenizer
 
 
 def prune_vocabulary(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], size: int
-) -> None:
-    """Cut a WordPiece vocabulary down to ``size`` tokens, in the model and in the tokenizer.
+) -> PreTrainedTokenizerFast:
+    """Cut a WordPiece vocabulary down to ``size`` tokens.
 
-    Texts that the remaining tokens can spell as before keep their logits to the last bit. A word
-    whose token is gone is spelt with shorter ones.
+    The model is changed; the tokenizer that fits it is returned. Texts that the remaining tokens
+    can spell as before keep their logits to the last bit. A word whose token is gone is spelt with
+    shorter ones.
 
     Raises:
         ModelError: the tokenizer is not WordPiece, or ``size`` is less than the texts need.
@@ -36,10 +39,27 @@ def prune_vocabulary(
         )
     vocabulary: dict[str, int] = state["model"]["vocab"]
     if size >= len(vocabulary):
-        return
+        return tokenizer
     kept = choose_tokens(tokenizer, texts, size)
     _shrink_model(model, kept)
-    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(_renumber(state, kept)))
+    return _with_state(tokenizer, _renumber(state, kept))
+
+
+def _with_state(
+    tokenizer: PreTrainedTokenizerFast, state: dict[str, Any]
+) -> PreTrainedTokenizerFast:
+    """Return a tokenizer with the settings of this one and another ``tokenizer.json``.
+
+    It goes through a folder, since a tokenizer offers no way to exchange its backend.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        (Path(folder) / "tokenizer.json").write_text(json.dumps(state), "utf-8")
+        settings = Path(folder) / "tokenizer_config.json"
+        values = json.loads(settings.read_text("utf-8"))
+        values.pop("added_tokens_decoder", None)  # their old numbers; the state has the new ones
+        settings.write_text(json.dumps(values), "utf-8")
+        return load_tokenizer(folder)
 
 
 def choose_tokens(

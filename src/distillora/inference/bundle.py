@@ -1,11 +1,13 @@
 """A bundle: the folder that ships, and the manifest that says what is in it.
 
-Only files that the manifest lists are read, each after its checksum; none may lie elsewhere.
+Only files that the manifest lists are read, each after its checksum; none may lie elsewhere. The
+one exception is the Hub's cache, whose files are links to its own blobs.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +23,7 @@ TOKENIZER = "tokenizer.json"
 ONNX_FILES = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
 
 Precision = Literal["fp32", "int8"]
+_SHARED_BLOB = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
 # a plain file name: no folder, no drive, no way out of the bundle
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -119,7 +122,7 @@ class Bundle:
 
         Raises:
             BundleError: the folder is none.
-            IntegrityError: its manifest cannot be read.
+            IntegrityError: its manifest cannot be read, or is a link to elsewhere.
         """
         path = folder / BUNDLE_MANIFEST
         if not path.is_file():
@@ -127,6 +130,7 @@ class Bundle:
                 f"{folder} is not a bundle: it has no {BUNDLE_MANIFEST}. "
                 "Make one of a trained arm: distillora export runs/RUN/arms/ARM/seed-0 --out FOLDER"
             )
+        _refuse_foreign_link(folder, path)
         try:
             return cls(folder, Manifest.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError) as error:
@@ -158,20 +162,55 @@ class Bundle:
         """Return the content of a file that the manifest lists.
 
         Raises:
-            IntegrityError: it is not listed, missing, a link, or not what its checksum says.
+            IntegrityError: it is not listed, missing, a link to elsewhere, or not what its checksum
+                says.
         """
         record, path = self.manifest.files.get(name), self.folder / name
         if record is None:
             raise IntegrityError(f"{self.folder} does not list {name}. Export it again.")
-        # a link could lead out of the folder
-        if path.is_symlink() or not path.is_file():
-            raise IntegrityError(f"{path} is missing, or a link. Export the bundle again.")
+        _refuse_foreign_link(self.folder, path)
+        if not path.is_file():
+            raise IntegrityError(f"{path} is missing. Export or download the bundle again.")
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise IntegrityError(
-                f"{path} is damaged: it is not what its checksum says. Export the bundle again."
+                f"{path} is damaged: it is not what its checksum says. Export the bundle again, "
+                "or download it again."
             )
         return content
+
+    def verify(self) -> None:
+        """Check every file that the manifest lists.
+
+        Raises:
+            IntegrityError: one is missing, a link to elsewhere, or not what its checksum says.
+        """
+        for name in self.manifest.files:
+            self.read(name)
+
+
+def _refuse_foreign_link(folder: Path, path: Path) -> None:
+    """Refuse a file that is a link, unless it is one that the Hub's cache makes.
+
+    ``CACHE/models--OWNER--NAME/snapshots/COMMIT/FILE`` is a link to ``blobs/HASH`` of the same
+    repository, which may in turn be one to ``CACHE/blobs/XX/HASH`` (the store for all
+    repositories, since ``huggingface_hub`` 2).
+
+    Raises:
+        IntegrityError: it leads elsewhere.
+    """
+    if not path.is_symlink():
+        return
+    snapshots = folder.resolve().parent
+    repository, target = snapshots.parent, path.resolve()
+    cached = snapshots.name == "snapshots" and repository.name.startswith("models--")
+    shared = repository.parent / "blobs"
+    in_shared = target.is_relative_to(shared) and _SHARED_BLOB.fullmatch(
+        target.relative_to(shared).as_posix()
+    )
+    if cached and (target.parent == repository / "blobs" or in_shared):
+        return
+    raise IntegrityError(f"{path} is a link to {target}. Export or download the bundle again.")
 
 
 def _first_problem(error: Exception) -> str:

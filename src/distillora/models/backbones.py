@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from huggingface_hub import constants, get_session, hf_hub_download
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
     LocalEntryNotFoundError,
@@ -24,7 +24,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client it uses
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -37,8 +36,10 @@ from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHT
 
 from distillora.artifacts import sha256_file
 from distillora.errors import DistilloraError, IntegrityError, ModelError, OfflineError
+from distillora.network import reach_hub
 
 BUNDLED = "bundled"
+BUNDLED_ID = "sentence-transformers/all-MiniLM-L6-v2"  # its name on the Hub
 BUNDLED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -88,10 +89,9 @@ def _source_options(name: str, revision: str | None) -> dict[str, Any]:
 
 @functools.cache
 def _hub_answers() -> bool:
-    """One quick try, since transformers itself would try again for minutes."""
     try:
-        get_session().head(constants.ENDPOINT, timeout=10)
-    except (httpx.HTTPError, OfflineModeIsEnabled):
+        reach_hub()
+    except ConnectionError:
         return False
     return True
 
@@ -344,6 +344,16 @@ def weights_sha256(model: torch.nn.Module, without: Sequence[str] = ()) -> str:
         flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(flat.numpy().tobytes())
     return digest.hexdigest()
+
+
+# not of what a model computes
+_INCIDENTAL = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
+
+
+def config_sha256(config: PreTrainedConfig) -> str:
+    """Return a hash of what a configuration says of the computation, whoever wrote the file."""
+    said = {key: value for key, value in config.to_dict().items() if key not in _INCIDENTAL}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

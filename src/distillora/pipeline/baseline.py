@@ -57,7 +57,7 @@ def fit_baseline(
 def _measure(model: TfidfClassifier, data: PreparedData, metric: str) -> float:
     """Return a validation metric, higher is better: the loss with its sign turned."""
     logits = model.predict_logits(data.dataset.splits["validation"].texts)
-    measure = multi_label_metrics if data.recipe.multi_label else single_label_metrics
+    measure = multi_label_metrics if data.multi_label else single_label_metrics
     measured = measure(logits, data.targets("validation"), data.dataset.label_names)
     value = float(getattr(measured, metric))
     return -value if metric == "loss" else value

@@ -21,8 +21,8 @@ from distillora.models.distilbert import to_distilbert
 from distillora.models.forward import predict_logits
 from distillora.models.layer_search import search_layers
 from distillora.models.layers import choose_layers, keep_layers
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
-from distillora.pipeline.plan import ArmPlan
 from distillora.recipe import LoraTuning
 from distillora.runtime import device, set_seed
 from distillora.training.objectives import label_bias, label_loss
@@ -64,7 +64,7 @@ def build_base(context: RunContext, plan: ArmPlan, layers: Layers) -> Any:
 
 
 def _load_origin(context: RunContext, plan: ArmPlan) -> Any:
-    init, multi_label = plan.arm.init, context.data.recipe.multi_label
+    init, multi_label = plan.arm.init, context.plan.multi_label
     labels = context.data.dataset.label_names
     if init.backbone:
         if init.weights == "random":
@@ -78,8 +78,9 @@ def _load_origin(context: RunContext, plan: ArmPlan) -> Any:
         return model
     if init.classifier:
         return load_classifier(init.classifier, init.revision, labels, multi_label=multi_label)
-    assert init.arm is not None
-    return load_arm(context, init.arm, context.data.recipe.parent_seed(init.arm, context.seed))
+    origin = context.needs(plan.name).origin
+    assert origin is not None
+    return load_arm(context, *origin)
 
 
 def find_best_layers(

@@ -16,7 +16,7 @@ from distillora.pipeline.describe import name_tasks
 from distillora.pipeline.differences import describe_change
 from distillora.pipeline.fingerprint import take_fingerprint
 from distillora.pipeline.saving import BeginningRecord, TrainingRecord
-from distillora.pipeline.tasks import Task, parents
+from distillora.pipeline.tasks import Task
 
 _MOST_SHOWN = 12
 
@@ -69,10 +69,10 @@ def _compare(
         return Change((torn,))
     made = BeginningRecord.read(folder).fingerprint
     needed, reasons = {}, []
-    for parent in parents(context.data.recipe, *task):
+    for parent in context.plan.tasks[task].parents:
         needed[parent] = made.parents.get(str(parent), "")
         if (why := _why_new(context, parent, changes)) is None:
-            needed[parent] = TrainingRecord.read(context.folder(*parent)).weights_sha256
+            needed[parent] = TrainingRecord.read(context.folder(*parent)).identity
         elif str(parent) in made.parents:
             reasons.append(f"'{parent}', which it needs, {why}")
     wanted = take_fingerprint(context, task, needed)
@@ -115,7 +115,7 @@ def _describe_weights(context: RunContext, task: Task, folder: ArmLayout) -> tup
         folder.model,
         TrainingRecord.read(folder).weights_sha256,
         context.data.dataset.label_names,
-        multi_label=context.data.recipe.multi_label,
+        multi_label=context.plan.multi_label,
         baseline=context.plans[task.arm].arm.init.baseline is not None,
     )
     return () if fault is None else (f"its weights on disk are {fault.what}",)

@@ -21,7 +21,10 @@ from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_te
 from distillora.errors import DataError
 from distillora.evaluation.results import DataRecord, Environment
 from distillora.models.backbones import load_classifier, load_tokenizer
-from distillora.pipeline.plan import ArmPlan, plan_arms
+from distillora.pipeline.arm_plan import ArmPlan
+from distillora.pipeline.plan import RunPlan
+from distillora.pipeline.tasks import Needs, Task
+from distillora.probabilities import TaskType
 from distillora.progress import Reporter
 from distillora.recipe import Recipe, suit_recipe
 from distillora.runtime import describe_environment, resolve_precision
@@ -38,12 +41,21 @@ class RunContext:
     ``environment`` describes this process as it was when it began.
     """
 
-    plans: Mapping[str, ArmPlan]
+    plan: RunPlan
     data: PreparedData
     layout: RunLayout
     seed: int
     reporter: Reporter
     environment: Environment
+
+    @property
+    def plans(self) -> Mapping[str, ArmPlan]:
+        """The arms that are trained, by name."""
+        return self.plan.arms
+
+    def needs(self, name: str) -> Needs:
+        """Return what an arm needs at this seed."""
+        return self.plan.tasks[Task(name, self.seed)]
 
     def folder(self, name: str, seed: int | None = None) -> ArmLayout:
         """Return the paths of an arm, at this seed if no other is given."""
@@ -54,36 +66,34 @@ class RunContext:
         return replace(self, seed=seed, reporter=reporter or self.reporter)
 
 
-def open_context(recipe: Recipe, root: Path, reporter: Reporter, jobs: int = 1) -> RunContext:
-    """Read the data that a run holds and work out its arms; the context is for the first seed.
+def open_context(plan: RunPlan, root: Path, reporter: Reporter, jobs: int = 1) -> RunContext:
+    """Read the data that a run holds; the context is for the first seed.
 
     Raises:
         IntegrityError: the data is missing or damaged.
     """
     layout = RunLayout(root)
     dataset, extra = read_stored(layout.data)
-    return prepare_context(recipe, layout, dataset, extra, reporter, jobs)
+    return prepare_context(plan, layout, dataset, extra, reporter, jobs)
 
 
 def prepare_context(
-    recipe: Recipe,
+    plan: RunPlan,
     layout: RunLayout,
     dataset: Dataset,
     extra: Mapping[Path, ExtraText],
     reporter: Reporter,
     jobs: int,
 ) -> RunContext:
-    """Work out the arms of a recipe on its data; ``jobs`` of them are made at a time."""
-    data = PreparedData(recipe, dataset, layout.tokens, extra)
-    plans = plan_arms(recipe, dataset, extra)
-    environment = describe_run_environment(recipe, jobs)
-    return RunContext(plans, data, layout, recipe.seeds[0], reporter, environment)
+    """Put a plan and its data together; ``jobs`` arms are trained at a time."""
+    data = PreparedData(plan.task, plan.max_length, dataset, layout.tokens, extra)
+    environment = describe_run_environment(plan, jobs)
+    return RunContext(plan, data, layout, plan.seeds[0], reporter, environment)
 
 
-def describe_run_environment(recipe: Recipe, jobs: int) -> Environment:
+def describe_run_environment(plan: RunPlan, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
-    trained = [arm for arm in recipe.arms.values() if not arm.init.ensemble]
-    wanted = {resolve_precision(arm.training.precision) for arm in trained}
+    wanted = {resolve_precision(own.arm.training.precision) for own in plan.arms.values()}
     return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 
@@ -93,7 +103,7 @@ def load_arm(context: RunContext, name: str, seed: int | None = None) -> Any:
         str(context.folder(name, seed).model),
         None,
         context.data.dataset.label_names,
-        multi_label=context.data.recipe.multi_label,
+        multi_label=context.plan.multi_label,
     )
 
 
@@ -143,12 +153,18 @@ class PreparedData:
     an arm first asks for them, once for each tokenizer.
     """
 
-    recipe: Recipe
+    task: TaskType
+    max_length: int
     dataset: Dataset
     cache: Path
     extra: Mapping[Path, ExtraText] = field(default_factory=dict)
     _tokenizers: dict[TokenizerName, PreTrainedTokenizerFast] = field(default_factory=dict)
     _tokens: dict[tuple[TokenizerName, str | Path], TokenizedSplit] = field(default_factory=dict)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether every label of a text counts."""
+        return self.task == "multi_label"
 
     def tokenizer(self, name: TokenizerName) -> PreTrainedTokenizerFast:
         """Return a tokenizer by the name and revision of its model."""
@@ -168,7 +184,7 @@ class PreparedData:
             self._tokens[name, split] = load_or_tokenize(
                 self.rows(split),
                 self.tokenizer(name),
-                self.recipe.data.max_length,
+                self.max_length,
                 self.cache,
             )
         return self._tokens[name, split]
@@ -178,7 +194,7 @@ class PreparedData:
         rows = self.rows(split)
         if isinstance(split, Path):
             return unlabelled_targets(len(rows), like=self.targets("train"))
-        if self.recipe.multi_label:
+        if self.multi_label:
             return rows.multi_hot(len(self.dataset.label_names))
         return rows.classes()
 
@@ -197,13 +213,13 @@ def save_audit(layout: RunLayout, audit: AuditRecord) -> None:
     write_atomic(layout.audit, audit.model_dump_json(indent=1))
 
 
-def describe_data(data: PreparedData, audit: AuditRecord) -> DataRecord:
+def describe_data(data: PreparedData, taxonomy: str, audit: AuditRecord) -> DataRecord:
     """Return what ``results.json`` says about the data."""
-    recipe, dataset = data.recipe, data.dataset
+    dataset = data.dataset
     return DataRecord(
         source=dataset.source,
-        task=recipe.task,
-        taxonomy=recipe.data.taxonomy,
+        task=data.task,
+        taxonomy=taxonomy,
         labels=dataset.label_names,
         rows={name: len(split) for name, split in dataset.splits.items()},
         sha256={name: split.sha256 for name, split in dataset.splits.items()},

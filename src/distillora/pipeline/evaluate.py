@@ -25,9 +25,9 @@ from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.models.backbones import weights_sha256
 from distillora.models.forward import predict_logits
 from distillora.models.tfidf import TfidfClassifier, stored_bytes
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.fingerprint import EVALUATION_CODE
-from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.saving import BeginningRecord, TrainingRecord
 from distillora.pipeline.tasks import EnsemblePlan, Task
 from distillora.pipeline.train import training_time
@@ -50,8 +50,8 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
     scorer = load_scorer(context, name)
     if scorer.sha256 != training.weights_sha256:
         raise IntegrityError(
-            f"{folder.model} does not hold the weights that were trained. Delete {folder.root} and "
-            "run the same command again."
+            f"{folder.model} does not hold the weights that were trained. Run the same "
+            "command again: it says what changed, and --retrain-changed trains the arm anew."
         )
     layers = training.layers or ()
     logits = _score(context, scorer)
@@ -76,6 +76,7 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
         predictions=folder.predictions.relative_to(context.layout.root).as_posix(),
         predictions_sha256=sha256_file(folder.predictions),
         evaluation_code=EVALUATION_CODE,
+        config_sha256=training.config_sha256,
         weights_sha256=scorer.sha256,
         fingerprint=BeginningRecord.read(folder).fingerprint,
         environment=training.environment,
@@ -175,7 +176,7 @@ def _evaluate(context: RunContext, logits: Logits) -> Quality:
         )
         for split in EVALUATED
     )
-    return evaluate_logits(validation, test, context.data.recipe.task, dataset.label_names)
+    return evaluate_logits(validation, test, context.plan.task, dataset.label_names)
 
 
 def _save_predictions(context: RunContext, folder: ArmLayout, logits: Logits) -> None:

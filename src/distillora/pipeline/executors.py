@@ -1,4 +1,4 @@
-"""Several arms at a time, each in a process of its own.
+"""How the tasks of a run are executed: one after the other, or in processes of their own.
 
 A small model cannot keep many cores busy: two arms side by side on one core each are made sooner
 than one after the other on both.
@@ -9,88 +9,119 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from rich.console import Console
 
 from distillora.errors import RunError
 from distillora.pipeline.context import RunContext, open_context
+from distillora.pipeline.plan import RunPlan
 from distillora.pipeline.tasks import Task
 from distillora.pipeline.train import train_arm
 from distillora.progress import Reporter, ignore_known_warnings
-from distillora.recipe import Recipe
 from distillora.runtime import start_processes
 
 
-def train_side_by_side(
-    context: RunContext, tasks: Mapping[Task, frozenset[Task]], jobs: int, finished: Set[Task]
-) -> None:
-    """Make every task but the finished ones, at most ``jobs`` at a time, each after what it needs.
+class Executor(Protocol):
+    """What trains the tasks of a run that are not finished, each after those that it needs."""
 
-    Raises:
-        DistilloraError: what an arm failed with; the others that were being made are given up,
-            and go on from their checkpoints when the run is started again.
-        RunError: a process was killed.
-    """
-    done = set(finished)
-    waiting = {task: needs for task, needs in tasks.items() if task not in done}
-    running: dict[Future[None], Task] = {}
-    with _start_workers(context.data.recipe, context.layout.root, jobs) as pool:
-        while waiting or running:
-            for task in [task for task, needs in waiting.items() if needs <= done]:
-                if len(running) >= jobs:
-                    break
-                del waiting[task]
-                running[pool.submit(_make, task)] = task
-            ended, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in ended:
-                task = running.pop(future)
-                try:
-                    future.result()
-                except BrokenProcessPool as error:
-                    raise RunError(
-                        f"The process that made {task.arm}, seed {task.seed}, or one beside it was "
-                        "killed, perhaps for want of memory. Run the same command again, with "
-                        "fewer at a time (`jobs`): it goes on from there."
-                    ) from error
-                done.add(task)
+    def train(self, context: RunContext, finished: Set[Task]) -> None:
+        """Train every task of ``context.plan`` but the finished ones.
+
+        Raises:
+            DistilloraError: what an arm failed with. Arms that are not finished go on from their
+                checkpoints when the run is started again.
+        """
+
+
+def choose_executor(jobs: int) -> Executor:
+    """Return what trains ``jobs`` arms at a time."""
+    return InProcess() if jobs == 1 else Processes(jobs)
+
+
+class InProcess:
+    """One arm after the other, in this process."""
+
+    def train(self, context: RunContext, finished: Set[Task]) -> None:
+        """See ``Executor``."""
+        for task in context.plan.tasks:
+            if task not in finished:
+                context.reporter.stage(str(task))
+                train_arm(context.at(task.seed), task.arm)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """At most ``jobs`` arms at a time, each in a process of its own."""
+
+    jobs: int
+
+    def train(self, context: RunContext, finished: Set[Task]) -> None:
+        """See ``Executor``; a process that is killed raises a RunError."""
+        done, tasks = set(finished), context.plan.tasks
+        waiting = [task for task in tasks if task not in done]
+        running: dict[Future[None], Task] = {}
+        with _start_workers(context.plan, context.layout.root, self.jobs) as pool:
+            while waiting or running:
+                ready = [task for task in waiting if done.issuperset(tasks[task].parents)]
+                for task in ready[: self.jobs - len(running)]:
+                    waiting.remove(task)
+                    running[pool.submit(_train, task)] = task
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    task = running.pop(future)
+                    _raise_failure(future, task)
+                    done.add(task)
+
+
+def _raise_failure(future: Future[None], task: Task) -> None:
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"The process that trained {task}, or one beside it, was killed, perhaps for lack of "
+            "memory. Run the same command again with fewer `jobs`: it goes on from there."
+        ) from error
 
 
 @contextmanager
-def _start_workers(recipe: Recipe, root: Path, jobs: int) -> Iterator[ProcessPoolExecutor]:
+def _start_workers(plan: RunPlan, root: Path, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_begin,
-        initargs=(recipe, root, jobs),
+        initargs=(plan, root, jobs),
     )
     try:
         yield pool
         pool.shutdown()
     except BaseException:
-        workers = list((pool._processes or {}).values())  # there is no public way to stop one
+        workers = set(multiprocessing.active_children()) - others
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
-            worker.terminate()
+            worker.terminate()  # a pool itself can only wait for them (until Python 3.14)
         raise
 
 
 _context: RunContext | None = None
 
 
-def _begin(recipe: Recipe, root: Path, jobs: int) -> None:
+def _begin(plan: RunPlan, root: Path, jobs: int) -> None:
     """Set a worker up: its share of the cores, and what every task of it needs."""
     global _context
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ignore_known_warnings()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     start_processes()
-    _context = open_context(recipe, root, Reporter(_plain_console()), jobs)
+    _context = open_context(plan, root, Reporter(_plain_console()), jobs)
 
 
 def _end_with_parent() -> None:
@@ -101,7 +132,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _make(task: Task) -> None:
+def _train(task: Task) -> None:
     assert _context is not None
     reporter = Reporter(_plain_console(), prefix=f"{task.arm}, seed {task.seed}: ")
     train_arm(_context.at(task.seed, reporter), task.arm)

@@ -11,8 +11,8 @@ from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.chain import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
 from distillora.models.backbones import source_sha256
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext
-from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.tasks import Task
 from distillora.recipe import Arm, flatten
 from distillora.runtime import resolve_precision
@@ -58,12 +58,12 @@ def take_fingerprint(context: RunContext, task: Task, parents: Mapping[Task, str
     is_encoder = not plan.arm.init.baseline
     return Fingerprint(
         code=CODE,
-        settings=weight_settings(plan, multi_label=data.recipe.multi_label),
+        settings=weight_settings(plan, multi_label=data.multi_label),
         seed=task.seed,
         data=hashes,
-        labels=_sha256([data.recipe.task, *data.dataset.label_names]),
+        labels=_sha256([data.task, *data.dataset.label_names]),
         tokenizer=tokenizer_sha256(data.tokenizer(plan.tokenizer)) if is_encoder else None,
-        max_length=data.recipe.data.max_length,
+        max_length=data.max_length,
         backbone=_backbone(plan.arm),
         parents={str(parent): digest for parent, digest in parents.items()},
     )

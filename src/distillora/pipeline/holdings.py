@@ -10,9 +10,9 @@ from distillora.evaluation.predictions import has_recorded_checksum
 from distillora.evaluation.results import ArmResult
 from distillora.pipeline.context import RunContext
 from distillora.pipeline.fingerprint import EVALUATION_CODE
+from distillora.pipeline.plan import RunPlan
 from distillora.pipeline.saving import BeginningRecord
-from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
-from distillora.recipe import Recipe
+from distillora.pipeline.tasks import Task
 
 _OURS = (".lock", "data")
 """What a run that was killed at its very beginning may have left."""
@@ -67,7 +67,7 @@ def _check_ensembles(context: RunContext) -> None:
     Raises:
         RunFolderError: which one.
     """
-    for plan in plan_ensembles(context.data.recipe):
+    for plan in context.plan.ensembles:
         for seed in plan.members:
             if (folder := context.folder(plan.name, seed)).fingerprint.is_file():
                 raise RunFolderError(
@@ -76,10 +76,10 @@ def _check_ensembles(context: RunContext) -> None:
                 )
 
 
-def find_dropped(layout: RunLayout, recipe: Recipe) -> list[Task]:
+def find_dropped(layout: RunLayout, plan: RunPlan) -> list[Task]:
     """Return the arms that have a folder in the run and are no longer in the recipe."""
-    made = {*plan_tasks(recipe)}
-    made |= {Task(plan.name, seed) for plan in plan_ensembles(recipe) for seed in plan.members}
+    made = {*plan.tasks}
+    made |= {Task(own.name, seed) for own in plan.ensembles for seed in own.members}
     return [task for task in map(Task._make, layout.arms()) if task not in made]
 
 

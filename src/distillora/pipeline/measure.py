@@ -16,6 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
+from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
 from distillora.evaluation.chain import check_chain
 from distillora.evaluation.cost import Trial, measure_rounds
@@ -28,9 +29,10 @@ from distillora.evaluation.results import (
     Record,
     Results,
 )
-from distillora.pipeline.context import RunContext, open_context
+from distillora.pipeline.arm_plan import ArmPlan
+from distillora.pipeline.context import RunContext, prepare_context
 from distillora.pipeline.evaluate import Scorer, load_scorer
-from distillora.pipeline.plan import ArmPlan
+from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.report import build_report
@@ -87,10 +89,14 @@ def measure_arms(
 ) -> RunMeasurement:
     """Return the measurement of a run, made now unless one covers every shape already.
 
-    It no longer counts when an arm that shares its figures was trained again.
+    It no longer counts when an arm that shares its figures was trained again, or when it timed
+    other test texts.
     """
     found, weights = _read(context.layout), _weights(context, arms)
     if found is None or not set(weights) <= set(found.figures):
+        return measure_now(context, arms, environment)
+    if found.measurement.test_sha256 != context.data.dataset.splits["test"].sha256:
+        context.reporter.say("  speed is measured again, for the test texts are others since")
         return measure_now(context, arms, environment)
     if gone := [s for s, own in weights.items() if not set(found.weights[s]) <= set(own)]:
         context.reporter.say(
@@ -137,6 +143,7 @@ def measure_now(
             rounds=ROUNDS,
             other_load=others.cores,
             busy=busy,
+            test_sha256=context.data.dataset.splits["test"].sha256,
         ),
         figures={
             shape: ShapeFigures(**speed._asdict(), device=models[shape].device)
@@ -177,7 +184,9 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
         check_chain(results)
         notes = check_run(layout, results)
         # not recipe.yaml, which an unfinished `compare` may have replaced
-        context = open_context(parse_recipe(results.recipe), root, reporter)
+        dataset, extra = read_stored(layout.data)
+        plan = plan_run(parse_recipe(results.recipe), dataset, extra)
+        context = prepare_context(plan, layout, dataset, extra, reporter, jobs=1)
         measured = measure_now(context, results.arms, environment)
         results = results.model_copy(
             update={

@@ -1,252 +1,151 @@
-"""What a recipe will make, worked out from configurations alone: no weights, no training."""
+"""What a run will make: the recipe, resolved once. Below this module nothing takes a recipe."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE
 from rich.table import Table
-from transformers import PreTrainedConfig
 
 from distillora.data.dataset import Dataset
 from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
-from distillora.models.adapters import add_adapter
-from distillora.models.backbones import (
-    BUNDLED,
-    build_on_meta,
-    count_parameters,
-    load_classifier_config,
-    load_config,
-)
-from distillora.models.distilbert import distilbert_config
-from distillora.models.layers import choose_layers, config_with_layers, find_layers
-from distillora.models.targets import resolve_targets
-from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
-from distillora.pipeline.describe import describe_label_loss, describe_lora
-from distillora.pipeline.tasks import EnsemblePlan
-from distillora.recipe import Arm, LoraTuning, Recipe
-
-LATE_RULES = ("random", "searched")
-"""Rules whose layers are known only when an arm is made."""
+from distillora.pipeline.arm_plan import ArmPlan, plan_arm
+from distillora.pipeline.tasks import EnsemblePlan, Needs, Task
+from distillora.probabilities import TaskType
+from distillora.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class ArmPlan:
-    """One arm, worked out.
+class RunPlan:
+    """Everything that a run makes, worked out from configurations alone.
 
     Attributes:
-        name, arm: as in the recipe.
-        config: the configuration of the model that ships.
-        layers: indices (from 0) of the layers that it keeps, of ``available``; None if that is
-            known only when it is made (``random``, ``searched``).
-        trainable, total: parameters while training, adapters included.
-        targets: the modules that get an adapter.
-        steps: optimizer steps.
-        extra_texts: how many texts without labels it learns from as well.
-        tokenizer: name and revision of the model whose tokenizer it uses; for a baseline, which
-            reads texts, the bundled encoder's, by which the audit then counts tokens.
+        task: whether a text has one label or several.
+        max_length: tokens per text, special ones included.
+        seeds: in the recipe's order.
+        arms: those that are trained, each after the arms that it needs.
+        tasks: each arm at each of its seeds, with what it needs, in an order that keeps to that.
+        ensembles: what is only evaluated.
     """
 
-    name: str
-    arm: Arm
-    config: PreTrainedConfig
-    architecture: str
-    layers: tuple[int, ...] | None
-    available: int
-    trainable: int
-    total: int
-    targets: tuple[str, ...]
-    steps: int
-    extra_texts: int
-    tokenizer: tuple[str, str | None]
+    task: TaskType
+    max_length: int
+    seeds: tuple[int, ...]
+    arms: Mapping[str, ArmPlan]
+    tasks: Mapping[Task, Needs]
+    ensembles: tuple[EnsemblePlan, ...]
 
     @property
-    def depth(self) -> int:
-        """How many layers it keeps."""
-        return int(self.config.num_hidden_layers)
-
-    def describe_init(self, layers: tuple[int, ...] | None = None) -> str:
-        """One line on what the arm starts from, with the layers that it kept once it is made."""
-        init, layers = self.arm.init, layers or self.layers
-        if init.baseline:
-            return "TF-IDF of words and pairs of words"
-        kind = "arm" if init.arm else "pretrained encoder" if init.backbone else "classifier"
-        if init.weights == "random":
-            kind = "random weights in the shape of"
-        which = ", ".join(map(str, layers)) if layers else f"({self.depth} {init.layers})"
-        kept = "" if self.depth == self.available else f", layers {which} of {self.available}"
-        shape = " as DistilBERT" if init.architecture == "distilbert" else ""
-        return f"{kind} {init.origin}{kept}{shape}"
-
-    def describe_tuning(self) -> str:
-        """One line on what is trained."""
-        tuning = self.arm.tuning
-        if isinstance(tuning, LoraTuning):
-            return describe_lora(tuning, self.targets)
-        return "all parameters" if tuning.method == "full" else "nothing"
-
-    def describe_objective(self) -> str:
-        """One line on the loss."""
-        if self.arm.tuning.method == "none":
-            return "-"
-        objective = self.arm.objective
-        terms = {
-            f"labels{describe_label_loss(objective)}": objective.labels,
-            f"distillation (T={objective.temperature:g})": objective.distillation,
-            "logits MSE": objective.logits_mse,
-            "hidden cosine": objective.hidden_cosine,
-        }
-        text = " + ".join(f"{weight:g} x {term}" for term, weight in terms.items() if weight)
-        seeds = ", all seeds" if objective.teacher_seeds == "all" else ""
-        teachers = " and ".join(self.arm.teachers)
-        text += f" from {teachers}{seeds}" if teachers else ""
-        return text + (f", also on {self.extra_texts:,} extra texts" if self.extra_texts else "")
+    def multi_label(self) -> bool:
+        """Whether every label of a text counts."""
+        return self.task == "multi_label"
 
 
-def plan_arms(
+def plan_run(
     recipe: Recipe, dataset: Dataset, extra: Mapping[Path, ExtraText] | None = None
-) -> dict[str, ArmPlan]:
-    """Work out every arm that is made, in that order; ensembles are not.
+) -> RunPlan:
+    """Resolve a recipe on its data.
 
-    ``extra`` holds the texts without labels that arms name, by their path.
+    Args:
+        recipe: with what it left open chosen.
+        dataset: the data as it is used.
+        extra: the texts without labels that arms name, by their path.
 
     Raises:
         ModelError: an arm cannot be made as asked; the message begins with ``arms.<name>``.
     """
+    return RunPlan(
+        task=recipe.task,
+        max_length=recipe.data.max_length,
+        seeds=recipe.seeds,
+        arms=_plan_arms(recipe, dataset, extra or {}),
+        tasks=plan_tasks(recipe),
+        ensembles=plan_ensembles(recipe),
+    )
+
+
+def _plan_arms(
+    recipe: Recipe, dataset: Dataset, extra: Mapping[Path, ExtraText]
+) -> dict[str, ArmPlan]:
     plans: dict[str, ArmPlan] = {}
     for name in recipe.arm_order():
-        if recipe.arms[name].init.ensemble:
+        arm = recipe.arms[name]
+        if arm.init.ensemble:
             continue
         try:
-            plans[name] = _plan_arm(name, recipe, dataset, extra or {}, plans)
+            plans[name] = plan_arm(
+                name,
+                arm,
+                dataset,
+                extra,
+                plans,
+                multi_label=recipe.multi_label,
+                max_length=recipe.data.max_length,
+            )
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
 
 
-def _plan_arm(
-    name: str,
-    recipe: Recipe,
-    dataset: Dataset,
-    extra: Mapping[Path, ExtraText],
-    plans: Mapping[str, ArmPlan],
-) -> ArmPlan:
+def plan_tasks(recipe: Recipe) -> dict[Task, Needs]:
+    """Map each arm at each seed to what must be made before.
+
+    An arm comes at all seeds before the next one does, for a student may learn from its teacher
+    at all seeds. An ensemble is not made, only evaluated.
+    """
+    return {
+        Task(name, seed): _find_needs(recipe, name, seed)
+        for name in recipe.arm_order()
+        if not recipe.arms[name].init.ensemble
+        for seed in recipe.seeds_of(name)
+    }
+
+
+def _find_needs(recipe: Recipe, name: str, seed: int) -> Needs:
+    """Return what an arm starts from, and learns from: arms at its own seed or at all of theirs."""
     arm = recipe.arms[name]
-    if arm.init.baseline:
-        return _plan_baseline(name, recipe, dataset)
-    path = arm.objective.extra_text
-    extra_texts = 0 if path is None else len(extra[path].rows)
-    origin = _origin_config(arm, recipe, dataset.label_names, plans)
-    available = origin.num_hidden_layers
-    late = arm.init.layers in LATE_RULES
-    # what `first` keeps stands for layers that are not known yet: as many, and of the same shape
-    layers = choose_layers("first" if late else arm.init.layers, available, arm.init.count)
-    config = config_with_layers(origin, layers)
-    if arm.init.architecture == "distilbert":
-        config = distilbert_config(config)
-    _check_length(config, recipe.data.max_length)
-    trainable, total, architecture, targets = _count(config, arm)
-    plan = ArmPlan(
-        name=name,
-        arm=arm,
-        config=config,
-        architecture=architecture,
-        layers=None if late else layers,
-        available=available,
-        trainable=trainable,
-        total=total,
-        targets=targets,
-        steps=_count_steps(arm, len(dataset.splits["train"]) + extra_texts),
-        extra_texts=extra_texts,
-        tokenizer=plans[arm.init.arm].tokenizer
-        if arm.init.arm
-        else (arm.init.origin, arm.init.revision),
+    origin = arm.init.arm and Task(arm.init.arm, recipe.parent_seed(arm.init.arm, seed))
+    teachers = tuple(
+        Task(other, own)
+        for other in arm.teachers
+        for own in (
+            recipe.seeds_of(other)
+            if arm.objective.teacher_seeds == "all"
+            else (recipe.parent_seed(other, seed),)
+        )
     )
-    if arm.objective.hidden_cosine:
-        _check_hidden_states_fit(plan, plans[arm.teachers[0]])
-    return plan
+    return Needs(origin or None, teachers)
 
 
-def _plan_baseline(name: str, recipe: Recipe, dataset: Dataset) -> ArmPlan:
-    config = tfidf_config(dataset.label_names, multi_label=recipe.multi_label)
-    features = len(fit_vectorizer(config, dataset.splits["train"].texts).vocabulary_)
-    parameters = (features + 1) * len(dataset.label_names)
-    return ArmPlan(
-        name=name,
-        arm=recipe.arms[name],
-        config=config,
-        architecture=TfidfClassifier.__name__,
-        layers=(),
-        available=0,
-        trainable=parameters,
-        total=parameters,
-        targets=(),
-        steps=0,
-        extra_texts=0,
-        tokenizer=(BUNDLED, None),
+def plan_ensembles(recipe: Recipe) -> tuple[EnsemblePlan, ...]:
+    """Work out every ensemble of a recipe.
+
+    One of all seeds is evaluated once, at the run's first seed; one of ``own`` seeds at each seed
+    at which all of its arms are made.
+    """
+    made = [*plan_tasks(recipe)]
+    return tuple(
+        _plan_ensemble(name, arm.init.ensemble, arm.init.ensemble_seeds == "all", recipe, made)
+        for name, arm in recipe.arms.items()
+        if arm.init.ensemble
     )
 
 
-def _origin_config(
-    arm: Arm, recipe: Recipe, label_names: tuple[str, ...], plans: Mapping[str, ArmPlan]
-) -> PreTrainedConfig:
-    init = arm.init
-    if init.arm:
-        return plans[init.arm].config
-    if init.backbone:
-        return load_config(
-            init.backbone, init.revision, label_names, multi_label=recipe.multi_label
-        )
-    assert init.classifier is not None
-    return load_classifier_config(
-        init.classifier, init.revision, label_names, multi_label=recipe.multi_label
-    )
-
-
-def _count(config: PreTrainedConfig, arm: Arm) -> tuple[int, int, str, tuple[str, ...]]:
-    """Return trainable and total parameters, the class of the model, the adapted modules."""
-    model = build_on_meta(config)
-    architecture = type(model).__name__
-    find_layers(model)
-    targets: tuple[str, ...] = ()
-    if isinstance(arm.tuning, LoraTuning):
-        targets = tuple(resolve_targets(model, arm.tuning))
-        model = add_adapter(model, arm.tuning)
-    trainable, total = count_parameters(model)
-    return (0 if arm.tuning.method == "none" else trainable), total, architecture, targets
-
-
-def _count_steps(arm: Arm, rows: int) -> int:
-    if arm.tuning.method == "none":
-        return 0
-    return arm.training.epochs * math.ceil(rows / arm.training.batch_size)
-
-
-def _check_length(config: PreTrainedConfig, max_length: int) -> None:
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and positions < max_length:
-        raise ModelError(
-            f"the encoder has {positions} positions, fewer than data.max_length {max_length}. "
-            f"Set data.max_length to {positions} or less."
-        )
-
-
-def _check_hidden_states_fit(student: ArmPlan, teacher: ArmPlan) -> None:
-    ours, theirs = student.config.hidden_size, teacher.config.hidden_size
-    if ours != theirs:
-        raise ModelError(
-            f"objective.hidden_cosine needs hidden states of one width, and this arm has {ours} "
-            f"where '{teacher.name}' has {theirs}. Set hidden_cosine to 0."
-        )
-    if student.tokenizer != teacher.tokenizer:
-        raise ModelError(
-            f"objective.hidden_cosine compares token by token, and '{teacher.name}' has another "
-            "tokenizer. Set hidden_cosine to 0."
-        )
+def _plan_ensemble(
+    name: str, arms: tuple[str, ...], all_seeds: bool, recipe: Recipe, made: list[Task]
+) -> EnsemblePlan:
+    members = [task for arm in arms for task in made if task.arm == arm]
+    if all_seeds:
+        return EnsemblePlan(name, arms, all_seeds, {recipe.seeds[0]: tuple(members)})
+    by_seed = {
+        seed: tuple(task for task in members if task.seed == seed)
+        for seed in dict.fromkeys(task.seed for task in members)
+    }
+    complete = {seed: own for seed, own in by_seed.items() if len(own) == len(arms)}
+    return EnsemblePlan(name, arms, all_seeds, complete)
 
 
 def _layers_cell(plan: ArmPlan) -> str:
@@ -255,16 +154,15 @@ def _layers_cell(plan: ArmPlan) -> str:
     return " ".join(map(str, plan.layers)) or "-"
 
 
-def plan_table(
-    plans: Mapping[str, ArmPlan], seeds: tuple[int, ...], ensembles: Sequence[EnsemblePlan] = ()
-) -> Table:
+def plan_table(run: RunPlan) -> Table:
     """Return the plan as a table for the terminal, ensembles last."""
-    table = Table(title=f"Plan, for each of the seeds {', '.join(map(str, seeds))}", box=SIMPLE)
+    seeds = ", ".join(map(str, run.seeds))
+    table = Table(title=f"Plan, for each of the seeds {seeds}", box=SIMPLE)
     table.add_column("arm")
     table.add_column("starts from / trains / learns / becomes")
     for column in ("layers", "trainable\nof all", "steps"):
         table.add_column(column, justify="right", no_wrap=True)
-    for plan in plans.values():
+    for plan in run.arms.values():
         table.add_row(
             plan.name,
             "\n".join(
@@ -280,9 +178,9 @@ def plan_table(
             f"{plan.steps:,}" if plan.steps else "-",
             end_section=True,
         )
-    for ensemble in ensembles:
+    for ensemble in run.ensembles:
         members = next(iter(ensemble.members.values()), ())
-        total = sum(plans[member.arm].total for member in members)
+        total = sum(run.arms[member.arm].total for member in members)
         what = f"{ensemble.describe()}\nnothing: it is only evaluated"
         table.add_row(ensemble.name, what, "-", f"0\n{total:,}", "-", end_section=True)
     return table

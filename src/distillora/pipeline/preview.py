@@ -17,9 +17,9 @@ from distillora.pipeline.changes import Change, find_changes, list_changes
 from distillora.pipeline.context import RunContext, prepare_context
 from distillora.pipeline.describe import name_tasks
 from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
-from distillora.pipeline.plan import plan_table
+from distillora.pipeline.plan import plan_run, plan_table
 from distillora.pipeline.source import read_source
-from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
+from distillora.pipeline.tasks import Task
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 
@@ -34,14 +34,15 @@ def show_plan(recipe: Recipe, out: Path, frame: DataFrame | None = None) -> Rend
     layout, notes = RunLayout(out), list[str]()
     source = read_source(recipe, layout, notes.append, frame)
     recipe, dataset = source.recipe, source.dataset
-    context = prepare_context(recipe, layout, dataset, source.extra, Reporter(quiet=True), jobs=1)
+    plan = plan_run(recipe, dataset, source.extra)
+    context = prepare_context(plan, layout, dataset, source.extra, Reporter(quiet=True), jobs=1)
     rows = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
     about = (
         f"{recipe.name}: {dataset.source}\n{recipe.task}, {len(dataset.label_names)} labels; {rows}"
     )
     found = [] if source.found is None else find_warnings(source.found)
     warnings = format_warnings([*found, *source.chosen])
-    table = plan_table(context.plans, recipe.seeds, plan_ensembles(recipe))
+    table = plan_table(plan)
     state = [Text(line) for line in _describe_holdings(context)]
     return Group(Text(about), *notes, *warnings, *describe_extra(source.extra), table, *state)
 
@@ -65,14 +66,14 @@ def _describe_holdings(context: RunContext) -> list[str]:
         return [f"The command would be refused: {error}"]
     if not layout.recipe.is_file():
         return []
-    tasks = plan_tasks(context.data.recipe)
+    tasks = context.plan.tasks
     changes = find_changes(context, tasks)
     lines = [f"{layout.root} holds:"]
     lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(context, tasks, changes)]
     if changes:
         lines += ["  made from something else:"]
         lines += [f"    {line}" for line in list_changes(changes)]
-    if dropped := find_dropped(layout, context.data.recipe):
+    if dropped := find_dropped(layout, context.plan):
         lines.append(f"  {describe_dropped(dropped)}")
     return [*lines, _describe_next(context, tasks, changes)]
 

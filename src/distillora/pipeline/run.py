@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,14 +37,13 @@ from distillora.pipeline.context import (
     save_audit,
 )
 from distillora.pipeline.evaluate import evaluate_arm, evaluate_ensemble
-from distillora.pipeline.executors import train_side_by_side
+from distillora.pipeline.executors import choose_executor
 from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
 from distillora.pipeline.measure import fill_in, measure_arms
-from distillora.pipeline.plan import plan_table
+from distillora.pipeline.plan import RunPlan, plan_run, plan_table
 from distillora.pipeline.preview import describe_dropped, describe_extra
 from distillora.pipeline.source import read_source
-from distillora.pipeline.tasks import Task, plan_ensembles, plan_tasks
-from distillora.pipeline.train import train_arm
+from distillora.pipeline.tasks import Task
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 from distillora.report import write_report
@@ -91,22 +90,22 @@ def compare(
     # first what may be wrong with the recipe or the data: then nothing has been written yet
     source = read_source(recipe, layout, reporter.warn, frame)
     recipe = source.recipe
-    context = prepare_context(recipe, layout, source.dataset, source.extra, reporter, jobs)
-    tasks = plan_tasks(recipe)
-    with _open_run(context, tasks, retrain_changed=retrain_changed):
-        record = describe_data(context.data, _audit(context, source.found))
+    plan = plan_run(recipe, source.dataset, source.extra)
+    context = prepare_context(plan, layout, source.dataset, source.extra, reporter, jobs)
+    with _open_run(context, recipe.dump(), retrain_changed=retrain_changed):
+        record = describe_data(context.data, recipe.data.taxonomy, _audit(context, source.found))
         for note in format_warnings([*record.audit.warnings, *source.chosen]):
             reporter.say(note)
         for line in describe_extra(source.extra):
             reporter.say(line)
-        reporter.say(plan_table(context.plans, recipe.seeds, plan_ensembles(recipe)))
-        _train_arms(context, tasks, jobs)
+        reporter.say(plan_table(plan))
+        _train_arms(context, jobs)
         if not is_main_process():
             return None
-        evaluated = {task: _evaluate_task(context, task) for task in tasks}
+        evaluated = {task: _evaluate_task(context, task) for task in plan.tasks}
         evaluated |= _evaluate_ensembles(context, evaluated)
         # by seed, each with its arms in their order
-        arms = tuple(evaluated[task] for task in sorted(evaluated, key=_by_seed(recipe)))
+        arms = tuple(evaluated[task] for task in sorted(evaluated, key=_by_seed(plan)))
         measured = measure_arms(context, arms, context.environment)
         reporter.say("  comparing the arms")
         results = Results(
@@ -120,14 +119,12 @@ def compare(
         write_atomic(layout.results, results.model_dump_json(indent=1))
         layout.renewal.unlink(missing_ok=True)
         write_report(layout.root)
-        delete_replaced(context, tasks)
+        delete_replaced(context, plan.tasks)
         return results
 
 
 @contextmanager
-def _open_run(
-    context: RunContext, tasks: Iterable[Task], *, retrain_changed: bool
-) -> Iterator[None]:
+def _open_run(context: RunContext, recipe: str, *, retrain_changed: bool) -> Iterator[None]:
     """Hold the folder, make sure that what it holds fits, and write recipe and data into it."""
     layout, data = context.layout, context.data
     with ExitStack() as stack:
@@ -136,7 +133,7 @@ def _open_run(
             check_holdings(context)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
-            changes = find_changes(context, tasks)
+            changes = find_changes(context, context.plan.tasks)
             if changes and not retrain_changed:
                 refuse_changes(layout, changes)
             if changes:
@@ -144,7 +141,7 @@ def _open_run(
             _say_what_happens(context, changes)
             if not _is_stored(context):
                 store_data(layout.data, data.dataset, data.extra)
-            write_atomic(layout.recipe, data.recipe.dump())
+            write_atomic(layout.recipe, recipe)
         wait_for_everyone()
         yield
 
@@ -155,7 +152,7 @@ def _say_what_happens(context: RunContext, changes: Mapping[Task, Change]) -> No
             "  what is trained again keeps its old model in arms/ARM/replaced-seed-N until the "
             "run is complete"
         )
-    if dropped := find_dropped(context.layout, context.data.recipe):
+    if dropped := find_dropped(context.layout, context.plan):
         context.reporter.say(f"  {describe_dropped(dropped)}")
 
 
@@ -174,32 +171,24 @@ def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
     encoders = [plan for plan in context.plans.values() if not plan.arm.init.baseline]
     first = next(iter(encoders or context.plans.values()))
     tokenizer = context.data.tokenizer(first.tokenizer)
-    audit = audit_data(
-        found or context.data.dataset, tokenizer, context.data.recipe.data.max_length
-    )
+    audit = audit_data(found or context.data.dataset, tokenizer, context.data.max_length)
     if is_main_process():
         save_audit(context.layout, audit)
     return audit
 
 
-def _train_arms(context: RunContext, tasks: Mapping[Task, frozenset[Task]], jobs: int) -> None:
-    """Train what is not finished, one after the other or side by side."""
+def _train_arms(context: RunContext, jobs: int) -> None:
+    """Train what is not finished."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give `jobs` or start with torchrun, not both.")
-    finished = {task for task in tasks if find_result(context, task).result}
+    finished = {task for task in context.plan.tasks if find_result(context, task).result}
     for task in finished:
         context.reporter.say(f"{task}: finished before")
-    if jobs > 1:
-        train_side_by_side(context, tasks, jobs, finished)
-        return
-    for task in tasks:
-        if task not in finished:
-            context.reporter.stage(str(task))
-            train_arm(context.at(task.seed), task.arm)
+    choose_executor(jobs).train(context, finished)
 
 
-def _by_seed(recipe: Recipe) -> Callable[[Task], int]:
-    return lambda task: recipe.seeds.index(task.seed)
+def _by_seed(plan: RunPlan) -> Callable[[Task], int]:
+    return lambda task: plan.seeds.index(task.seed)
 
 
 def _evaluate_task(context: RunContext, task: Task) -> ArmResult:
@@ -218,7 +207,7 @@ def _evaluate_ensembles(
 ) -> dict[Task, ArmResult]:
     """Evaluate every ensemble anew, which takes seconds: its members may have changed."""
     found = {}
-    for plan in plan_ensembles(context.data.recipe):
+    for plan in context.plan.ensembles:
         for seed, members in plan.members.items():
             task = Task(plan.name, seed)
             context.reporter.stage(f"{task}: averaging {len(members)} models")

@@ -18,6 +18,7 @@ from distillora.evaluation.results import (
     EpochRecord,
     Fingerprint,
     LayerSearchRecord,
+    identify_model,
 )
 from distillora.models.adapters import is_adapted, merge_adapter, save_adapter
 from distillora.models.preflight import check_moved, take_probe
@@ -49,7 +50,8 @@ class BeginningRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.fingerprint} does not say what the arm was made from: {error}. "
-                f"Delete {folder.root} and run the same command again."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed "
+                "trains the arm and what depends on it anew."
             ) from error
 
 
@@ -61,6 +63,7 @@ class TrainingRecord(_Stored):
     ``layers`` are those that it kept, ``search`` how they were found.
     ``teacher_seeds`` are those of the teachers whose outputs were learnt, ``teacher_precision`` is
     what these were computed in.
+    ``config_sha256`` is the hash of the configuration of a model that was not trained.
     ``weights_sha256`` is the hash of the saved weights, ``environment`` what trained them.
     """
 
@@ -76,8 +79,14 @@ class TrainingRecord(_Stored):
     search: LayerSearchRecord | None = None
     teacher_seeds: tuple[int, ...] = ()
     teacher_precision: str | None = None
+    config_sha256: str | None = None
     weights_sha256: str
     environment: ArmEnvironment
+
+    @property
+    def identity(self) -> str:
+        """The hash by which what is made from this arm knows it."""
+        return identify_model(self.weights_sha256, self.config_sha256)
 
     @property
     def teacher_seconds(self) -> float | None:
@@ -96,7 +105,8 @@ class TrainingRecord(_Stored):
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"{folder.training} does not say how the arm was trained: {error}. "
-                f"Delete {folder.root} and run the same command again."
+                "Run `distillora compare` again: it says what changed, and --retrain-changed "
+                "trains the arm and what depends on it anew."
             ) from error
 
 

@@ -11,10 +11,12 @@ import numpy.typing as npt
 from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
+from distillora.evaluation.results import identify_model
 from distillora.models.backbones import weights_sha256
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
-from distillora.pipeline.plan import ArmPlan
-from distillora.pipeline.tasks import Task, teachers
+from distillora.pipeline.saving import TrainingRecord
+from distillora.pipeline.tasks import Task
 from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
 from distillora.training import objectives
 from distillora.training.batches import Examples, JoinedExamples
@@ -60,7 +62,7 @@ def training_examples(context: RunContext, plan: ArmPlan) -> tuple[JoinedExample
     splits: list[str | Path] = ["train"]
     if objective.extra_text is not None:
         splits.append(objective.extra_text)
-    own = teachers(data.recipe, plan.name, context.seed)
+    own = context.needs(plan.name).teachers
     outputs = {
         (teacher, split): teacher_outputs(context, plan, teacher, split)
         for split in splits
@@ -83,12 +85,12 @@ def teacher_outputs(
     """Return a teacher's outputs over the texts of a split, computed if this is the first need."""
     data, tokenizer_name = context.data, context.plans[teacher.arm].tokenizer
     tokens, tokenizer = data.tokens(tokenizer_name, split), data.tokenizer(tokenizer_name)
-    model = load_arm(context, *teacher)
+    model, taken = load_arm(context, *teacher), TrainingRecord.read(context.folder(*teacher))
     key = TeacherKey(
-        teacher=weights_sha256(model),
+        teacher=identify_model(weights_sha256(model), taken.config_sha256),
         data=data.rows(split).sha256,
         tokenizer=tokenizer_sha256(tokenizer),
-        max_length=data.recipe.data.max_length,
+        max_length=data.max_length,
         precision=resolve_precision(plan.arm.objective.teacher_precision),
         hidden=plan.arm.objective.hidden_cosine > 0,
     )

@@ -14,15 +14,15 @@ from distillora.artifacts import ArmLayout, is_sealed, write_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import ArmEnvironment, EpochRecord
-from distillora.models.backbones import weights_sha256
+from distillora.models.backbones import config_sha256, weights_sha256
 from distillora.models.preflight import preflight
+from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.baseline import fit_baseline
 from distillora.pipeline.build import build_base, build_model, pick_layers
 from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.fingerprint import best_metric, take_fingerprint
-from distillora.pipeline.plan import ArmPlan
 from distillora.pipeline.saving import BeginningRecord, TrainingRecord, save_arm, save_sealed
-from distillora.pipeline.tasks import Task, parents
+from distillora.pipeline.tasks import Task
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
 from distillora.recipe import LoraTuning
 from distillora.runtime import (
@@ -68,8 +68,8 @@ def train_arm(context: RunContext, name: str) -> None:
 def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
     """Write down what the arm is made from, or make sure that it was begun from the same."""
     needed = {
-        parent: TrainingRecord.read(context.folder(*parent)).weights_sha256
-        for parent in parents(context.data.recipe, *task)
+        parent: TrainingRecord.read(context.folder(*parent)).identity
+        for parent in context.plan.tasks[task].parents
     }
     fingerprint = take_fingerprint(context, task, needed)
     if folder.fingerprint.is_file():
@@ -121,9 +121,10 @@ def _make_model(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
 
 def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
     data, arm, folder = context.data, plan.arm, context.folder(plan.name)
-    metric = best_metric(plan, multi_label=data.recipe.multi_label)
+    metric = best_metric(plan, multi_label=data.multi_label)
     if arm.tuning.method == "none":
-        return _measured(None, metric, _time_before(context, plan, {}))
+        taken = _measured(None, metric, _time_before(context, plan, {}))
+        return taken | {"config_sha256": config_sha256(plan.config)}
     plus_ratio = 1.0
     if isinstance(arm.tuning, LoraTuning):
         plus_ratio = arm.tuning.plus_ratio
@@ -139,7 +140,7 @@ def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
         settings=arm.training,
         head_learning_rate=arm.head_learning_rate,
         metric=metric,
-        epoch_metrics=functools.partial(epoch_metrics, task=data.recipe.task),
+        epoch_metrics=functools.partial(epoch_metrics, task=data.task),
         pad_token_id=data.tokenizer(plan.tokenizer).pad_token_id,
         seed=context.seed,
         precision=resolve_precision(arm.training.precision),
@@ -163,7 +164,7 @@ def _describe_teachers(plan: ArmPlan, outputs: OutputsBySource) -> Measured:
 
 
 def _fit_baseline(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
-    metric = best_metric(plan, multi_label=context.data.recipe.multi_label)
+    metric = best_metric(plan, multi_label=context.plan.multi_label)
     floor = fit_baseline(plan.config, context.data, metric, context.reporter)
     measured = {
         "seconds": floor.seconds,
@@ -177,7 +178,7 @@ def _fit_baseline(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
 
 def _time_before(context: RunContext, plan: ArmPlan, outputs: OutputsBySource) -> dict[str, float]:
     """Return the seconds of the arms that this one depends on, and of its teachers' outputs."""
-    before = training_time(context, parents(context.data.recipe, plan.name, context.seed))
+    before = training_time(context, context.needs(plan.name).parents)
     for (task, split), found in outputs.items():
         kind = "outputs" if found.hidden is None else "outputs and hidden states"
         place = "" if split == "train" else f" on {split}"

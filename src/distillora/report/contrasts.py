@@ -105,7 +105,8 @@ def _contrast_row(found: ContrastEvidence, headline: str) -> tuple[Cell, ...]:
 def answer(found: ContrastEvidence) -> str:
     """Say what a contrast shows, or what it could have shown."""
     if found.same:
-        return "Nothing differs: both score the same, whichever test texts are drawn."
+        same = "Nothing differs: both score the same, whichever test texts are drawn."
+        return same if min(found.seeds) >= FEWEST_SEEDS else f"{same} {_too_few_seeds(found)}"
     if found.detectable is None:
         return _too_few_seeds(found)
     if found.shown:

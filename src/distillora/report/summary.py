@@ -86,13 +86,14 @@ def summarise(results: Results) -> tuple[ArmSummary, ...]:
 
 
 def _before(name: str, runs: Mapping[str, Sequence[ArmResult]], results: Results) -> set[str]:
-    """Return all arms that must be made before this one: those it starts from or learns from."""
+    """Return all arms made before this one: those it starts from, learns from or averages."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
         current = waiting.pop()
-        start = results.recipe.get("arms", {}).get(current, {}).get("init", {}).get("arm")
-        needs = {start, *(t for run in runs.get(current, ()) for t in run.teachers)} - {None}
+        init = results.recipe.get("arms", {}).get(current, {}).get("init", {})
+        teachers = {teacher for run in runs.get(current, ()) for teacher in run.teachers}
+        needs = ({init.get("arm"), *(init.get("ensemble") or ())} | teachers) - {None}
         waiting += needs - found
         found |= needs
     return found
