@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -210,3 +211,12 @@ def write_tiny_manifest(
     }
     manifest = Manifest(**values | changes)
     (folder / BUNDLE_MANIFEST).write_text(manifest.model_dump_json())
+
+
+def make_frame(rows: int = 60, **columns: Any) -> pd.DataFrame:
+    """Texts whose label their first word tells, as in ``write_tiny_data``."""
+    random = np.random.default_rng(3)
+    words = [random.integers(5, VOCAB, random.integers(2, 12)) for _ in range(rows)]
+    texts = [" ".join(f"w{word}" for word in row) for row in words]
+    labels = [f"topic {row[0] % 3}" for row in words]
+    return pd.DataFrame({"id": range(rows), "body": texts, "queue": labels, **columns})

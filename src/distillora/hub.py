@@ -189,7 +189,7 @@ def push_bundle(
     from huggingface_hub import HfApi, get_token
 
     if parse_model_id(repo_id).revision is not None:
-        raise BundleError(f"'{repo_id}' names a revision. Give the branch as --revision.")
+        raise BundleError(f"'{repo_id}' names a revision. Give the branch as `revision`.")
     bundle = Bundle.open(folder)
     bundle.verify()
     if not token and get_token() is None:

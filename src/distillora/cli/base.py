@@ -38,6 +38,7 @@ _OPTIONS = {
     "resume": "--resume",
     "retrain_changed": "--retrain-changed",
     "source_format": "--format",
+    "revision": "--revision",
     "source": "--data",
     "split": "--split-column",
     "split_column": "--split-column",
@@ -70,7 +71,7 @@ def _options(
 
 
 def say(line: str) -> None:
-    """Print a line that is not part of the output."""
+    """Write a line to standard error."""
     typer.echo(line, err=True)
 
 

@@ -90,7 +90,7 @@ def push(
     before anything is uploaded. Run the same command again after an interruption: it goes on
     where it stopped.
     """
-    from distillora.hub import push_bundle
+    from distillora.api.bundles import push_to_hub
 
-    url = push_bundle(bundle.expanduser(), repository, private=private, revision=revision)
+    url = push_to_hub(bundle, repository, private=private, revision=revision)
     typer.echo(f"Model: {url}")

@@ -43,5 +43,5 @@ def app(
     from distillora.app.launch import launch
     from distillora.app.settings import Options
 
-    models = tuple(find_bundle(name, notify=say) for name in model or ())
-    launch(Options(models, run, data), host, port, browser=browser)
+    folders = tuple(find_bundle(one, notify=say) for one in model or ())
+    launch(Options(folders, run, data), host, port, browser=browser)

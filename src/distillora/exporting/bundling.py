@@ -124,7 +124,8 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
             license=options.license,
         )
         if options.int8_only:
-            _drop_fp32(part)
+            for name in (ONNX_FILES["fp32"], "model.safetensors"):
+                (part / name).unlink()
         manifests.append(_write_manifest(part, arm, model, rule, quality))
 
     write_folder_atomic(out, write)
@@ -283,17 +284,8 @@ def _write_manifest(
     return manifest
 
 
-def _drop_fp32(part: Path) -> None:
-    for name in (ONNX_FILES["fp32"], "model.safetensors"):
-        (part / name).unlink()
-
-
 def _check_target(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace a folder that is not a bundle, or a bundle unless it may be.
-
-    Raises:
-        RunFolderError: it holds other files, or a bundle.
-    """
+    """Raise a RunFolderError where other files are, or a bundle that must not be replaced."""
     if (out / BUNDLE_MANIFEST).is_file() and not overwrite:
         raise RunFolderError(
             f"{out} holds a bundle already. Replace it with `overwrite`, or give another folder."

@@ -87,7 +87,7 @@ def _raise_failure(future: Future[None], task: Task) -> None:
     except BrokenProcessPool as error:
         raise RunError(
             f"The process that trained {task}, or one beside it, was killed, perhaps for lack of "
-            "memory. Run the same command again with fewer --jobs: it goes on from there."
+            "memory. Run the same command again with fewer `jobs`: it goes on from there."
         ) from error
 
 

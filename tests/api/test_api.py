@@ -1,0 +1,172 @@
+"""The Python API as its users write it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import distillora as dl
+from distillora.errors import (
+    BundleError,
+)
+from distillora.progress import Reporter
+from hub import add_repo, hub_environment, serve_hub
+from tiny import make_frame, tiny_recipe_values
+
+Values = dict[str, Any]
+
+
+@pytest.mark.slow
+def test_the_example_runs_from_a_table_to_scored_files(
+    tmp_path: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_frame(90).rename(columns={"body": "text", "queue": "label"}).to_csv("tickets.csv")
+    recipe = tiny_recipe_values(backbone, tmp_path)
+    recipe = {key: recipe[key] for key in ("name", "training", "arms")}
+    results = dl.compare(
+        "tickets.csv", recipe=recipe, text="text", label="label", out="runs/tickets", progress=False
+    )
+    assert "odd" in results._repr_html_() and len(results.to_pandas()) == 4
+    bundle = results.recommended.export(
+        "bundles/tickets", int8=True, force=True, license="mit", progress=False
+    )
+    assert "license: mit" in (bundle.folder / "README.md").read_text()
+    clf = dl.load("bundles/tickets")
+    said = clf.predict(["w9 w10"])[0].to_dict()
+    assert json.loads(json.dumps(said)) == said
+    assert set(said["scores"]) == {"topic 0", "topic 1", "topic 2"}
+    summary = clf.predict_file("tickets.csv", "out.parquet", prefix="p_", progress=False)
+    assert summary.rows == 90 and summary.failed == 0
+    scored = pd.read_parquet("out.parquet")
+    assert list(scored["p_label"]) == [p.label for p in clf.predict(list(scored["text"]))]
+    dl.predict_file("tickets.csv", "again.csv", bundle.folder, prefix="p_", progress=False)
+    assert list(pd.read_csv("again.csv")["p_label"]) == list(scored["p_label"])
+
+
+def test_what_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is not a bundle"):
+        dl.load(tmp_path)
+    with pytest.raises(BundleError, match="is not a bundle"):
+        dl.load(str(tmp_path / "a" / "b" / "c"))
+
+
+def test_a_bundle_loads_as_the_classifier_of_its_folder(tiny_bundle: Path) -> None:
+    bundle = dl.Bundle.open(tiny_bundle)
+    rule = dl.ToxicityRule(emotions=("anger",), threshold=0.9)
+    classifier = bundle.load(precision="fp32", toxicity=rule)
+    assert isinstance(classifier, dl.TextClassifier) and classifier.toxicity == rule
+    by_path = dl.load(str(tiny_bundle), precision="fp32", toxicity=rule)
+    assert classifier.predict(["w5 w6"]) == by_path.predict("w5 w6")
+    assert dl.explain(classifier, "w5 w6").label in classifier.labels
+
+
+def test_a_prediction_becomes_json_and_back() -> None:
+    prediction = dl.load().predict("thanks a lot!")[0]
+    values = prediction.to_dict()
+    assert json.loads(json.dumps(values)) == values
+    assert values["label"] == "gratitude" == values["labels"][0]
+    assert pickle.loads(pickle.dumps(prediction)) == prediction
+
+
+def test_the_old_name_of_the_classifier_still_works_and_says_so() -> None:
+    with pytest.warns(DeprecationWarning, match=r"distillora\.TextClassifier"):
+        old = dl.EmotionClassifier  # type: ignore[attr-defined]
+    assert old is dl.TextClassifier
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = dl.nothing  # type: ignore[attr-defined]
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in dl.__all__:
+        assert getattr(dl, name).__doc__.strip(), name
+    assert set(dl.__all__) <= set(dir(dl))
+    # a package of this name would hide the function
+    import distillora.exporting
+
+    assert callable(dl.export) and distillora.exporting.export_arm is not None
+
+
+def test_bars_are_drawn_in_terminals_and_in_notebooks_with_widgets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Reporter(Console(force_terminal=True, file=StringIO()))
+    file = Reporter(Console(file=StringIO()))
+    notebook = Reporter(Console(force_jupyter=True))
+    assert terminal.shows_bars and not file.shows_bars
+    monkeypatch.setattr("distillora.progress.find_spec", lambda name: None)
+    assert not notebook.shows_bars
+    monkeypatch.setattr("distillora.progress.find_spec", lambda name: object())
+    assert notebook.shows_bars
+
+
+def run_with_hub(code: str, url: str, home: Path, *words: object) -> str:
+    """Run code in a process whose Hub is the stand-in; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        env=hub_environment(url, home, HF_TOKEN="hf_test"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_model_is_loaded_from_the_hub_by_name_and_revision(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    commit = add_repo(tmp_path / "root", "models", "owner/name", tiny_bundle)
+    code = (
+        "import sys, distillora as dl\n"
+        "for name in ('owner/name', f'owner/name@{sys.argv[1]}'):\n"
+        "    print(dl.load(name).predict('w5 w6')[0].score)\n"
+        "try:\n"
+        "    dl.load('owner/other')\n"
+        "except dl.DistilloraError as error:\n"
+        "    print(error)\n"
+    )
+    with serve_hub(tmp_path / "root") as url:
+        printed = run_with_hub(code, url, tmp_path / "home", commit).splitlines()
+    expected = str(dl.load(tiny_bundle).predict("w5 w6")[0].score)
+    assert printed[:2] == [expected, expected] and "owner/other" in printed[2]
+
+
+def takes_uploads(url: str) -> bool:
+    body = json.dumps({"name": "probe", "organization": "owner", "type": "model"}).encode()
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer hf_test"}
+    request = urllib.request.Request(f"{url}/api/repos/create", body, headers)
+    try:
+        urllib.request.urlopen(request, timeout=10).close()
+    except urllib.error.HTTPError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_a_bundle_is_pushed_to_the_hub_and_loaded_from_there(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    code = (
+        "import sys, distillora as dl\n"
+        "bundle = dl.Bundle.open(__import__('pathlib').Path(sys.argv[1]))\n"
+        "print(bundle.push_to_hub('owner/name', private=True))\n"
+        "print(dl.load('owner/name').predict('w5 w6') == bundle.load().predict('w5 w6'))\n"
+    )
+    (tmp_path / "root").mkdir()
+    with serve_hub(tmp_path / "root") as url:
+        if not takes_uploads(url):
+            pytest.skip("the stand-in takes no uploads")
+        printed = run_with_hub(code, url, tmp_path / "home", tiny_bundle).splitlines()
+        assert printed == [f"{url}/owner/name", "True"]
