@@ -42,6 +42,9 @@ from tiny import save_tiny_backbone, tiny_model, tiny_tokenizer
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
+# these go on with the run and the bundle that the README makes, in whichever order tests come
+AFTER_README = {"app.md", "python.md", "results.md"}
+
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# (\S+\.yaml)\n")  # the first line of a block that commands refer to
 
@@ -124,11 +127,14 @@ class Reader:
         self._followed: set[Path] = set()
 
     def follow(self, page: Path) -> None:
-        """Run the commands of a page one after the other."""
-        if page not in self._followed:
-            for command in commands(page):
-                self._type(command)
-            self._followed.add(page)
+        """Run the commands of a page one after the other, after those it goes on from."""
+        if page in self._followed:
+            return
+        if page.name in AFTER_README:
+            self.follow(ROOT / "README.md")
+        for command in commands(page):
+            self._type(command)
+        self._followed.add(page)
 
     def run(self, words: list[str], folder: Path) -> None:
         done = subprocess.run(
