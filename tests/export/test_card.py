@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from distillora.export.card import base_model, example_text
 
+from distillora.exporting.card import base_model, example_text
 from distillora.recipe import Recipe, parse_recipe
 
 
