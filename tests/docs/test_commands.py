@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
 # these go on with the run and the bundle that the README makes, in whichever order tests come
-AFTER_README = {"app.md", "python.md", "results.md"}
+AFTER_README = {"app.md", "first-run.md", "python.md", "results.md"}
 
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# (\S+\.yaml)\n")  # the first line of a block that commands refer to
