@@ -95,7 +95,7 @@ def export(
 
     Raises:
         ExportError: the export does not pass, by how much; nothing is written.
-        RunFolderError: ``arm`` is no finished arm with an encoder, or ``out`` is taken.
+        RunFolderError: ``arm`` is not a finished arm with an encoder, or ``out`` is in use.
         IntegrityError: weights, data or results of the run do not belong together.
         InputError: packages are missing.
     """

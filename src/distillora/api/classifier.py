@@ -123,7 +123,7 @@ def load(
             then ``hf auth login``.
 
     Raises:
-        BundleError: the folder is no bundle, or the bundle does not have this precision.
+        BundleError: the folder is not a bundle, or the bundle does not have this precision.
         IntegrityError: a file of it is damaged.
         InputError: the toxicity rule names a label that the model does not have.
         HubError: the Hub has no such model or revision, or you may not read it.

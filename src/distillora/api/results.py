@@ -199,7 +199,7 @@ def open_run(folder: str | Path) -> Results:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse what stands in a run's folder in place of the folder.
+    """Refuse a file or subfolder of a run, given instead of the run's folder.
 
     Raises:
         RunFolderError: it names the folder.

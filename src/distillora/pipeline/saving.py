@@ -48,11 +48,7 @@ class BeginningRecord(_Stored):
         try:
             return cls.model_validate_json(folder.fingerprint.read_bytes())
         except (OSError, ValueError) as error:
-            raise IntegrityError(
-                f"{folder.fingerprint} does not say what the arm was made from: {error}. "
-                "Run `distillora compare` again: it says what changed, and --retrain-changed "
-                "trains the arm and what depends on it anew."
-            ) from error
+            raise _torn(folder.fingerprint, "what the arm was made from", error) from error
 
 
 class TrainingRecord(_Stored):
@@ -103,11 +99,14 @@ class TrainingRecord(_Stored):
         try:
             return cls.model_validate_json(folder.training.read_bytes())
         except (OSError, ValueError) as error:
-            raise IntegrityError(
-                f"{folder.training} does not say how the arm was trained: {error}. "
-                "Run `distillora compare` again: it says what changed, and --retrain-changed "
-                "trains the arm and what depends on it anew."
-            ) from error
+            raise _torn(folder.training, "how the arm was trained", error) from error
+
+
+def _torn(path: Path, what: str, error: Exception) -> IntegrityError:
+    return IntegrityError(
+        f"{path} does not say {what}: {error}. Run `distillora compare` again: it says what "
+        "changed, and --retrain-changed trains the arm and what depends on it anew."
+    )
 
 
 def save_model(model: Any, folder: ArmLayout, tokenizer: PreTrainedTokenizerFast) -> None:
