@@ -191,7 +191,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     add_repo(root, "datasets", data.hub_id, published, data.hub_revision)
     publish_models(root, tmp_path_factory.mktemp("models"))
     publish_classifier(root, tmp_path_factory.mktemp("classifier"), dataset.label_names)
-    shutil.copytree(ROOT / "results" / "goemotions-minilm", work / "runs" / "quickstart")
     with serve_hub(root) as url:
         scripts = Path(sys.executable).parent
         path = f"{scripts}{os.pathsep}{os.environ['PATH']}"
@@ -217,8 +216,8 @@ def test_the_recipes_of_a_page_are_usable(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, reader: Reader) -> None:
     code = blocks(page, "python")
-    if any("bundles/" in block for block in code):
-        reader.follow(page)  # its commands make the bundle
+    if any("bundles/" in block or "runs/" in block for block in code):
+        reader.follow(page)  # its commands make the bundle or the run
     for block in code:
         reader.run([sys.executable, "-c", block], reader.work)
 

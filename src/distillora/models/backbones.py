@@ -33,6 +33,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+from transformers.utils import logging as transformers_logging
 
 from distillora.artifacts import sha256_file
 from distillora.errors import DistilloraError, IntegrityError, ModelError, OfflineError
@@ -213,8 +214,20 @@ def _check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str
     )
 
 
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Leave out the bar of transformers, which fills a terminal that reports a comparison."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
 def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
-    with explain_loading(name):
+    with explain_loading(name), _no_progress_bars():
         source = _source_options(name, revision)
         return AutoModelForSequenceClassification.from_pretrained(
             **source,
