@@ -1,16 +1,21 @@
 """Record a finished run: copy its results and report into this folder, with compact predictions.
 
     python results/record.py runs/evidence --data-as data/goemotions
+    python results/record.py runs/six --data-as data/goemotions --backbone-as owner/name@revision
 
 Weights, data and caches stay behind. Of the predictions, the test split is kept: for each row its
 labels and the labels that the arm decided on, exactly, and the logits in steps of 1/32, which is
 about 170 kB an arm on GoEmotions. Validation is kept, too, where the run stays below 6 MB with it.
-The path of the data is written as ``--data-as`` says: that of one machine means nothing to another.
+Paths mean nothing on another machine, so ``--data-as`` and ``--backbone-as`` say what to write for
+the path of the data and for the folder of a backbone. Compare the backbone's weights with those
+published under that name first; nothing here does.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import json
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,11 +102,13 @@ def keep(run: Path, arm: ArmResult, task: str) -> dict[str, Kept]:
     }
 
 
-def record(run: Path, target: Path, data_as: str | None) -> None:
+def record(run: Path, target: Path, data_as: str | None, backbone_as: str | None) -> None:
     """Copy a run's results into a folder."""
     results = Results.load(run / "results.json")
     if data_as is not None:
-        results = rename_data(results, data_as)
+        results = rename_path(results, results.recipe["data"]["path"], data_as)
+    if backbone_as is not None:
+        results = rename_backbone(results, backbone_as)
     if target.exists():
         shutil.rmtree(target / "arms", ignore_errors=True)
         shutil.rmtree(target / "charts", ignore_errors=True)
@@ -119,14 +126,26 @@ def recorded_recipe(results: Results) -> Recipe:
     return parse_recipe(results.recipe)
 
 
-def rename_data(results: Results, data_as: str) -> Results:
-    """Write the place of the data as it is called in the documentation."""
-    recipe = {**results.recipe, "data": {**results.recipe["data"]}}
-    path = str(recipe["data"]["path"])
-    recipe["data"]["path"] = data_as
-    source = results.data.source.replace(path, data_as)
-    data = results.data.model_copy(update={"source": source})
-    return results.model_copy(update={"recipe": recipe, "data": data})
+def rename_path(results: Results, path: str, name: str) -> Results:
+    """Write a name for a path, wherever it occurs."""
+    return Results.model_validate_json(
+        results.model_dump_json().replace(json.dumps(path)[1:-1], json.dumps(name)[1:-1])
+    )
+
+
+def rename_backbone(results: Results, hub_name: str) -> Results:
+    """Write a name on the Hub, ``owner/name@revision``, for the folder that held the backbone."""
+    name, _, revision = hub_name.partition("@")
+    inits = [arm["init"] for arm in results.recipe["arms"].values()]
+    (folder,) = {
+        init["backbone"] for init in inits if Path(init.get("backbone") or "").is_absolute()
+    }
+    results = rename_path(results, folder, name)
+    recipe = copy.deepcopy(results.recipe)
+    for arm in recipe["arms"].values():
+        if arm["init"].get("backbone") == name:
+            arm["init"]["revision"] = revision or None
+    return results.model_copy(update={"recipe": recipe})
 
 
 def record_predictions(run: Path, target: Path, results: Results) -> None:
@@ -153,9 +172,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", type=Path, help="the folder of a finished run")
     parser.add_argument("--data-as", help="how to write the path of the data")
+    parser.add_argument("--backbone-as", help="owner/name@revision of a backbone from a folder")
     given = parser.parse_args()
     name = Results.load(given.run / "results.json").recipe["name"]
-    record(given.run, HERE / name, given.data_as)
+    record(given.run, HERE / name, given.data_as, given.backbone_as)
 
 
 if __name__ == "__main__":

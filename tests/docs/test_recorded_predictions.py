@@ -128,6 +128,25 @@ def test_the_checksums_of_recorded_results_are_those_of_the_recorded_predictions
         check_run(RunLayout(target), results)
 
 
+def test_paths_of_one_machine_are_written_as_names(tmp_path: Path) -> None:
+    _, results = build_run(tmp_path / "run")
+    folder = str(tmp_path / "mpnet")
+    arms = {name: {"init": {"backbone": "bundled", "revision": None}} for name in ("one", "other")}
+    arms["other"]["init"]["backbone"] = folder
+    first = results.arms[0].model_copy(update={"init": f"pretrained encoder {folder}"})
+    results = results.model_copy(
+        update={"recipe": {**results.recipe, "arms": arms}, "arms": (first, *results.arms[1:])}
+    )
+    renamed = record.rename_backbone(results, "owner/encoder@abc")
+    assert renamed.recipe["arms"]["one"] == arms["one"]
+    assert renamed.recipe["arms"]["other"]["init"] == {
+        "backbone": "owner/encoder",
+        "revision": "abc",
+    }
+    assert renamed.arms[0].init == "pretrained encoder owner/encoder"
+    assert renamed.arms[1:] == results.arms[1:]
+
+
 def test_logits_come_back_to_the_nearest_step_and_decisions_exactly(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 3, (50, 4))
