@@ -33,19 +33,13 @@ _LOGIT_TOLERANCE, _WEIGHT_TOLERANCE = 1e-4, 1e-5
 _NEXT = "It is not used: run the same command again, and if it stays, report it with the recipe."
 
 
-def check_learning_rate(rate: float, plus_ratio: float = 1.0) -> str | None:
-    """Return a warning if adapters would hardly learn, or fall apart, at this learning rate.
-
-    With LoRA+ the rate of B counts, which is ``plus_ratio`` times ``rate``: B starts at zero, so
-    its pace is the adapter's.
-    """
-    fastest = rate * plus_ratio
-    if LOWEST_RATE <= fastest <= HIGHEST_RATE:
+def check_learning_rate(rate: float) -> str | None:
+    """Return a warning if adapters would hardly learn, or diverge, at this learning rate."""
+    if LOWEST_RATE <= rate <= HIGHEST_RATE:
         return None
-    what, outcome = ("high", "diverge") if fastest > HIGHEST_RATE else ("low", "hardly move")
-    of_b = f" ({fastest:.3g} for B)" if plus_ratio > 1 else ""
+    what, outcome = ("high", "diverge") if rate > HIGHEST_RATE else ("low", "hardly move")
     return (
-        f"training.learning_rate {rate:.3g}{of_b} is {what} for LoRA: adapters may {outcome}. "
+        f"training.learning_rate {rate:.3g} is {what} for LoRA: adapters may {outcome}. "
         f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} is usual; try 1e-3."
     )
 
@@ -74,7 +68,7 @@ def check_trainable(model: Any) -> None:
         if weight.requires_grad and weight.data_ptr() not in saved:
             raise AdapterError(
                 f"{name} is trained, but it would not be saved with the adapter. Train only what "
-                "tuning.targets and tuning.full_layers name, and the head."
+                "tuning.targets names, and the head."
             )
 
 
@@ -88,9 +82,9 @@ def _refuse_frozen(what: str, weights: dict[str, nn.Parameter]) -> None:
 
 
 def check_moved(model: Any) -> None:
-    """Make sure, after training, that every adapter and every module trained in full has moved.
+    """Make sure, after training, that every adapter and every module of the head has changed.
 
-    Of an adapter B must have: at zero, or where PiSSA put it, the adapter does nothing.
+    Of an adapter, B must have: it starts at zero, where the adapter does nothing.
 
     Raises:
         AdapterError: one is, to the last bit, what it was before training.
@@ -112,7 +106,7 @@ def check_moved(model: Any) -> None:
 
 
 def _part(name: str) -> str:
-    """Return what must move as one: the module with this B, or the module trained in full."""
+    """Return what must change as one: the module with this B, or a module of the head."""
     for sign in (".lora_B.", ".modules_to_save."):
         before, found, _ = name.partition(sign)
         if found:
@@ -182,12 +176,12 @@ def take_probe(model: nn.Module, tokens: TokenizedSplit, pad_token_id: int) -> P
     return Probe(rows, pad_token_id, predict_logits(model, rows, pad_token_id))
 
 
-def preflight(model: Any, rate: float, plus_ratio: float, warn: Callable[[str], None]) -> None:
-    """Run what is checked before training.
+def preflight(model: Any, rate: float, warn: Callable[[str], None]) -> None:
+    """Run the checks before training.
 
     Raises:
         AdapterError: as :func:`check_trainable`.
     """
     check_trainable(model)
-    if warning := check_learning_rate(rate, plus_ratio):
+    if warning := check_learning_rate(rate):
         warn(warning)

@@ -1,4 +1,4 @@
-"""Which modules of an encoder get an adapter, and which are trained in full."""
+"""Which modules of an encoder get an adapter, and which are its head."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ def resolve_targets(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
     Raises:
         ModelError: a name matches no linear module, or the architecture has no default.
     """
-    linear = _linear_modules(model, tuning)
+    linear = _linear_modules(model)
     known = sorted({name.rsplit(".", 1)[-1] for name in linear})
     for target in (targets := _named_targets(model, tuning, known)):
         if not any(_ends_with(name, target) for name in linear):
-            where = " outside full_layers" if tuning.full_layers else ""
             raise ModelError(
                 f"tuning.targets: '{target}' matches no linear module of "
-                f"{type(model).__name__}{where}.{did_you_mean(target, known)}"
+                f"{type(model).__name__}.{did_you_mean(target, known)}"
             )
     return targets
 
@@ -44,42 +43,10 @@ def adapted_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
     """Return the full names of the modules that get an adapter.
 
     Raises:
-        ModelError: as ``resolve_targets``; or PiSSA is asked for more singular vectors than a
-            module has.
+        ModelError: as ``resolve_targets``.
     """
     targets = resolve_targets(model, tuning)
-    linear = _linear_modules(model, tuning)
-    found = {n: m for n, m in linear.items() if any(_ends_with(n, t) for t in targets)}
-    if tuning.initialisation == "pissa":
-        name, module = min(found.items(), key=lambda item: min(item[1].weight.shape))
-        if tuning.rank > (most := min(module.weight.shape)):
-            raise ModelError(
-                f"tuning.rank: PiSSA takes as many singular vectors, and {name} has {most}, fewer "
-                f"than {tuning.rank}. Set rank to {most} or less, or initialisation to default."
-            )
-    return list(found)
-
-
-def full_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
-    """Return the names of the layers that are trained in full.
-
-    Raises:
-        ModelError: an index is out of range, or no layer is left for adapters.
-    """
-    if not tuning.full_layers:
-        return []
-    n_layers = model.config.num_hidden_layers
-    if (last := tuning.full_layers[-1]) >= n_layers:
-        raise ModelError(
-            f"tuning.full_layers: index {last} is out of range: this arm's model has layers "
-            f"0 to {n_layers - 1}."
-        )
-    if len(tuning.full_layers) == n_layers:
-        raise ModelError(
-            "tuning.full_layers: every layer is named, so none is left for adapters. "
-            "Name fewer, or set tuning.method to full."
-        )
-    return [f"{find_layers(model)}.{index}" for index in tuning.full_layers]
+    return [name for name in _linear_modules(model) if any(_ends_with(name, t) for t in targets)]
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
@@ -120,16 +87,16 @@ def _inside_a_layer(model: PreTrainedModel, *, attention_only: bool) -> list[str
     ]
 
 
-def _linear_modules(model: PreTrainedModel, tuning: LoraTuning) -> dict[str, nn.Linear]:
-    """Return the linear modules of the encoder that may get an adapter, by their full names."""
-    trained = tuple(f"{name}." for name in (*head_modules(model), *full_modules(model, tuning)))
-    return {
-        name: module
+def _linear_modules(model: PreTrainedModel) -> list[str]:
+    """Return the full names of the linear modules of the encoder, which may get an adapter."""
+    head = tuple(f"{name}." for name in head_modules(model))
+    return [
+        name
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
         and name.startswith(f"{model.base_model_prefix}.")
-        and not name.startswith(trained)
-    }
+        and not name.startswith(head)
+    ]
 
 
 def _ends_with(name: str, target: str) -> bool:

@@ -67,7 +67,6 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
         teacher_seeds=training.teacher_seeds,
         teacher_precision=training.teacher_precision,
         layers=layers,
-        search=training.search,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,

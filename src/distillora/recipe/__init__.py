@@ -11,6 +11,7 @@ from distillora.recipe.loading import (
     read_recipe,
 )
 from distillora.recipe.objective import LabelLoss, Objective
+from distillora.recipe.removed import drop_flat_defaults
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     Init,
@@ -38,6 +39,7 @@ __all__ = [
     "Training",
     "bundled_recipes",
     "change_settings",
+    "drop_flat_defaults",
     "flatten",
     "load_recipe",
     "parse_recipe",

@@ -16,6 +16,7 @@ from distillora.errors import RecipeError, did_you_mean
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
+from distillora.recipe.removed import explain_removal
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     FullTuning,
@@ -158,11 +159,14 @@ def _describe(item: Any) -> str:
     ]
     path = ".".join(location)
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown key.{did_you_mean(location[-1], _known_keys(location[:-1]))}"
+        removed = explain_removal(location, given=None)
+        hint = removed or did_you_mean(location[-1], _known_keys(location[:-1]))
+        return f"{path}: unknown key.{hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
     given = item.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return (f"{path}: " if path else "") + message + shown
+    removed = explain_removal(location, given)
+    return (f"{path}: " if path else "") + message + shown + (f".{removed}" if removed else "")
 
 
 # what pydantic adds to a location for a branch of a union, after the key that holds the union

@@ -156,11 +156,6 @@ class Recipe(Section):
                     )
             if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
-            if arm.objective.label_loss == "asymmetric" and not self.multi_label:
-                raise ValueError(
-                    f"arms.{name}.objective.label_loss: 'asymmetric' is for task 'multi_label'; "
-                    "'weighted' and 'focal' are for both tasks"
-                )
         self._check_training()
         self.arm_order()
         for name, arm in self.arms.items():

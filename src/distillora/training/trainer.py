@@ -34,7 +34,7 @@ from distillora.training.checkpoints import (
 )
 from distillora.training.dropout import use_byte_dropout
 from distillora.training.objectives import TrainingLoss, label_loss
-from distillora.training.rates import factors_b, set_rate
+from distillora.training.rates import set_rate
 
 _LOG_STEPS = 50
 
@@ -63,13 +63,11 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         self,
         *args: Any,
         objective: TrainingLoss,
-        plus_ratio: float = 1.0,
         head_learning_rate: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.objective = objective
-        self.plus_ratio = plus_ratio
         self.head_learning_rate = head_learning_rate
         # the loss below is a mean of its own; the Trainer must not rescale it
         self.model_accepts_loss_kwargs = False
@@ -96,12 +94,9 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Return AdamW, with other learning rates for the factors B of LoRA+ and for the head."""
+        """Return AdamW, with another learning rate for the head if it has one of its own."""
         new = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if new and self.plus_ratio != 1:
-            rate = self.args.learning_rate * self.plus_ratio
-            set_rate(optimizer, factors_b(self.model), rate)
         if new and self.head_learning_rate is not None:
             set_rate(optimizer, head_weights(self.model), self.head_learning_rate)
         return optimizer
@@ -203,7 +198,6 @@ def train(
     tensorboard: Path,
     reporter: Reporter,
     title: str,
-    plus_ratio: float = 1.0,
     head_learning_rate: float | None = None,
 ) -> Trained:
     """Train a model in place and leave the weights of its best epoch in it.
@@ -214,7 +208,6 @@ def train(
         metric: the validation metric that chooses the epoch, a key of what ``epoch_metrics``
             returns, or ``loss``.
         epoch_metrics: (logits, targets) of validation -> metrics.
-        plus_ratio: the learning rate of every LoRA factor B over that of all else.
         head_learning_rate: of the head, if it is not that of ``settings``, which are otherwise
             taken as they are.
     """
@@ -234,7 +227,6 @@ def train(
             eval_dataset=validation,
             data_collator=Collator(pad_token_id),
             objective=objective,
-            plus_ratio=plus_ratio,
             head_learning_rate=head_learning_rate,
             compute_metrics=lambda scored: epoch_metrics(scored.predictions, scored.label_ids),
             callbacks=[
