@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,23 @@ def test_the_three_recipes_of_the_main_job_are_there() -> None:
 def test_a_recipe_written_out_reads_back_as_itself(name: str) -> None:
     recipe = load_recipe(name)
     assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+def test_the_original_study_has_the_same_figures_in_every_recipe() -> None:
+    named = {
+        name: load_recipe(name).published for name in [*bundled_recipes(), *map(str, EXPERIMENTS)]
+    }
+    found = {Path(name).stem: published for name, published in named.items() if published}
+    assert set(found) == {"goemotions-bert", "goemotions-minilm", "twelve-to-six", "evidence"}
+    (published,) = set(found.values())
+    assert [(arm.arm, arm.accuracy, arm.f1_weighted) for arm in published.arms] == [
+        ("lora", 0.5294, 0.4861),
+        ("odd", 0.5720, 0.5574),
+        ("even", 0.5777, 0.5671),
+    ]
+    results = Path(__file__).parents[1] / "results" / "evidence" / "results.json"
+    data = json.loads(results.read_text("utf-8"))["data"]
+    assert (published.task, published.test_sha256) == (data["task"], data["sha256"]["test"])
 
 
 def test_an_arm_inherits_the_training_settings_and_overrides_single_ones() -> None:
@@ -145,6 +163,8 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.teacher.init", {"baseline": "tfidf"}, ["arms.odd.init.arm", "is a baseline"]),
         ("training.best_metric", "average_precision", ["best_metric", "multi_label"]),
         ("seeds", [1, 1], ["seeds", "twice"]),
+        ("published", {"note": "n", "arms": [{"am": "odd"}]}, ["published.arms.0.am", "'arm'"]),
+        ("published", {"nte": "n"}, ["published.nte", "'note'"]),
         ("seeds", [], ["seeds"]),
         ("name", "../up", ["name"]),
     ],

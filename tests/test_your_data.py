@@ -80,7 +80,7 @@ def test_a_multi_label_table_becomes_a_bundle_that_scores_files(
     assert results["data"]["labels"] == [f"topic {i}" for i in range(4)]
     assert results["recipe"]["training"]["batch_size"] == 8
     report = (run / "report.md").read_text()
-    for word in ("Taxonomy", "ublished", "GoEmotions", "oxic"):
+    for word in ("Taxonomy", "Published", "GoEmotions", "oxic"):
         assert word not in report
     again = run_cli("compare", "--recipe", recipe, "--out", run)
     assert again.code == 0 and "epoch 1/1" in done.err and "epoch 1/1" not in again.err

@@ -11,6 +11,7 @@ from distillora.recipe.loading import (
     read_recipe,
 )
 from distillora.recipe.objective import LabelLoss, Objective
+from distillora.recipe.published import Published, PublishedArm
 from distillora.recipe.removed import drop_flat_defaults
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
@@ -34,6 +35,8 @@ __all__ = [
     "Layers",
     "LoraTuning",
     "Objective",
+    "Published",
+    "PublishedArm",
     "Recipe",
     "Section",
     "Training",

@@ -16,6 +16,7 @@ from distillora.errors import RecipeError, did_you_mean
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
+from distillora.recipe.published import Published, PublishedArm
 from distillora.recipe.removed import explain_removal
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
@@ -188,6 +189,7 @@ def _known_keys(path: Sequence[str]) -> set[str]:
         "init": Init,
         "tuning": (LoraTuning, FullTuning, NoTuning),
         "objective": Objective,
+        "published": Published,
     }
     if not path:
         return set(Recipe.model_fields)
@@ -195,6 +197,8 @@ def _known_keys(path: Sequence[str]) -> set[str]:
         return set(Arm.model_fields)
     if len(path) == 2 and path[0] == "contrasts":
         return set(Contrast.model_fields)
+    if path[:2] == ["published", "arms"]:
+        return set(PublishedArm.model_fields)
     found = sections.get(path[-1], ())
     models = found if isinstance(found, tuple) else (found,)
     return {key for model in models for key in model.model_fields}

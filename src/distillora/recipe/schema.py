@@ -17,6 +17,7 @@ from distillora.recipe.contrasts import Contrast, check_contrasts
 from distillora.recipe.data import Data
 from distillora.recipe.grid import expand_grids
 from distillora.recipe.objective import Objective
+from distillora.recipe.published import Published
 from distillora.recipe.sections import (
     Count,
     FullTuning,
@@ -101,7 +102,8 @@ class Recipe(Section):
     """The whole of an experiment.
 
     ``contrasts`` are the questions that it is made to answer; the p-values of those whose arms have
-    enough seeds are corrected for one another, and nothing else is called shown.
+    enough seeds are corrected for one another, and nothing else is called shown. ``published`` has
+    figures of another study, which only the report uses.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -114,6 +116,7 @@ class Recipe(Section):
     )
     seeds: tuple[Annotated[Count, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     contrasts: tuple[Contrast, ...] = ()
+    published: Published | None = None
 
     @model_validator(mode="before")
     @classmethod
