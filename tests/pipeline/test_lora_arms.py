@@ -15,7 +15,8 @@ from distillora.data.sources import load_dataset
 from distillora.errors import AdapterError, IntegrityError
 from distillora.evaluation.results import ArmResult
 from distillora.models.adapters import load_adapter
-from distillora.models.backbones import load_classifier, weights_sha256
+from distillora.models.backbones import load_classifier
+from distillora.models.hashes import weights_sha256
 from distillora.pipeline import compare, train
 from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter

@@ -12,7 +12,7 @@ import numpy as np
 from distillora.artifacts import write_atomic
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.models.adapters import add_adapter
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
 from distillora.progress import Reporter
 from distillora.recipe import LoraTuning, Training
 from distillora.runtime import set_seed, start_processes

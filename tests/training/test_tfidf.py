@@ -16,7 +16,7 @@ from distillora.errors import IntegrityError, ModelError
 from distillora.models.tfidf import TfidfClassifier, tfidf_config
 from distillora.probabilities import sigmoid, softmax
 from distillora.recipe import Data
-from distillora.training.tfidf import FittedTfidf, fit_tfidf
+from distillora.training.fit_tfidf import FittedTfidf, fit_tfidf
 
 CORPUS = load_dataset(Data(source="sample"))
 TRAIN, TEST = CORPUS.splits["train"], CORPUS.splits["test"]

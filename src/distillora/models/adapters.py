@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from distillora.errors import IntegrityError
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
+from distillora.models.heads import head_modules
 from distillora.models.layers import copy_weights
-from distillora.models.targets import adapted_modules, head_modules
+from distillora.models.targets import adapted_modules
 from distillora.recipe import LoraTuning
 
 BASE_RECORD = "base.json"

@@ -21,7 +21,7 @@ from distillora.data.tokens import TokenizedSplit
 from distillora.errors import AdapterError
 from distillora.models.adapters import adapter_state, load_adapter, merge_adapter
 from distillora.models.forward import predict_logits
-from distillora.models.targets import head_modules
+from distillora.models.heads import head_modules
 
 # LoRA's best rate is about ten times that of full fine-tuning, at any rank (Schulman and Thinking
 # Machines 2025, "LoRA Without Regret"); the LoRA paper's table 9 has 2e-4 to 5e-4 for RoBERTa

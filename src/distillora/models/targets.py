@@ -1,4 +1,4 @@
-"""Which modules of an encoder get an adapter, and which are its head."""
+"""Which modules of an encoder get an adapter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from distillora.errors import ModelError, did_you_mean
+from distillora.models.heads import head_modules
 from distillora.models.layers import find_layers
 from distillora.recipe import LoraTuning
 
@@ -47,18 +48,6 @@ def adapted_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
     """
     targets = resolve_targets(model, tuning)
     return [name for name in _linear_modules(model) if any(_ends_with(name, t) for t in targets)]
-
-
-def head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the names of the modules with parameters that are not the pretrained encoder.
-
-    A pooler inside the encoder counts as head: it feeds the classifier alone.
-    """
-    prefix = model.base_model_prefix
-    outer = [name for name, module in model.named_children() if name != prefix]
-    inner = [f"{prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
-    modules = dict(model.named_modules())
-    return [name for name in (*inner, *outer) if any(True for _ in modules[name].parameters())]
 
 
 def _named_targets(model: PreTrainedModel, tuning: LoraTuning, known: list[str]) -> list[str]:

@@ -14,7 +14,6 @@ from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
-    BUNDLED,
     build_on_meta,
     count_parameters,
     load_classifier_config,
@@ -22,6 +21,7 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
+from distillora.models.origin import BUNDLED
 from distillora.models.targets import resolve_targets
 from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
 from distillora.pipeline.describe import describe_label_loss, describe_lora

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from distillora.models.adapters import add_adapter
-from distillora.models.backbones import (
-    build_random,
-    has_output_bias,
-    load_backbone,
-    load_classifier,
-    set_output_bias,
-)
+from distillora.models.backbones import build_random, load_backbone, load_classifier
 from distillora.models.distilbert import to_distilbert
+from distillora.models.heads import has_output_bias, set_output_bias
 from distillora.models.layers import choose_layers, keep_layers
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm

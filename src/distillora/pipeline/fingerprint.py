@@ -11,7 +11,7 @@ from distillora.artifacts import ArmLayout
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.chain import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
-from distillora.models.backbones import source_sha256
+from distillora.models.hashes import source_sha256
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext
 from distillora.pipeline.saving import BeginningRecord

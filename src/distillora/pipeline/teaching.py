@@ -12,7 +12,7 @@ from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.results import identify_model
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.saving import TrainingRecord

@@ -14,7 +14,7 @@ from distillora.artifacts import ArmLayout, is_sealed, write_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import ArmEnvironment, EpochRecord
-from distillora.models.backbones import config_sha256, weights_sha256
+from distillora.models.hashes import config_sha256, weights_sha256
 from distillora.models.preflight import preflight
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.baseline import fit_baseline
