@@ -182,14 +182,14 @@ def test_a_torn_adapter_is_found(size: int | None, tmp_path: Path) -> None:
 def test_a_reload_that_differs_is_found(part: str, tmp_path: Path) -> None:
     probe = take_probe(saved(tmp_path), TOKENS, 0)
     rewrite(tmp_path, lambda name, w: -w if part in name else w)
-    with pytest.raises(AdapterError, match="loaded onto its base, does not say what"):
+    with pytest.raises(AdapterError, match="loaded onto its base, does not give the logits"):
         probe.check_reload(tiny_model(), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("trap", "message"),
     [
-        ("forgotten", r"merged model in .* does not say what"),
+        ("forgotten", r"merged model in .* does not give the logits"),
         ("twice", r"not the base with its adapter: bert\.encoder\.layer\.0\..*query\.weight"),
         ("broken", r"logits differ by up to nan"),
     ],
@@ -236,7 +236,7 @@ def test_one_changed_weight_makes_another_base_but_the_random_head_does_not(
     base = tiny_model()
     with torch.no_grad():
         base.bert.encoder.layer[5].output.dense.weight[3, 3] += 1e-6
-    with pytest.raises(IntegrityError, match="On another base it means nothing"):
+    with pytest.raises(IntegrityError, match="It does not fit any other base"):
         load_adapter(base, tmp_path)
 
 

@@ -124,5 +124,5 @@ def test_a_damaged_or_missing_model_is_refused(tmp_path):
 
 def test_texts_without_a_word_in_common_are_refused():
     config = tfidf_config(("a", "b"), multi_label=False)
-    with pytest.raises(ModelError, match="no word that stands in 2 training texts"):
+    with pytest.raises(ModelError, match="no word that occurs in 2 training texts"):
         fit_tfidf(config, ["one", "two", "three"], np.array([0, 1, 0]), lambda model: 0.0)

@@ -124,8 +124,8 @@ def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
     if found != expected:
         raise IntegrityError(
             f"The adapter in {folder} was trained on '{name}' with weights of sha256 "
-            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... On another base it "
-            "means nothing. Load it on the first, with the same layers kept."
+            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... It does not fit "
+            "any other base. Load it on the first, with the same layers kept."
         )
     try:
         weights = load_file(folder / _WEIGHTS)

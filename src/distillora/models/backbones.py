@@ -70,7 +70,7 @@ def load_classifier(
     """Load a ready classifier with its own head.
 
     Raises:
-        ModelError: its labels are others, or stand in another order, or it has no trained head.
+        ModelError: its labels differ or are in another order, or its head is not trained.
     """
     config = load_classifier_config(name, revision, label_names, multi_label=multi_label)
     model, info = _load_model(name, revision, config, output_loading_info=True)
@@ -99,14 +99,14 @@ def _check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str
         )
         difference = f"'{theirs[i]}' as label {i} where the data has '{label_names[i]}'"
     raise ModelError(
-        f"The classifier {name} has {difference}. Take one that was trained on these labels, "
+        f"The classifier {name} has {difference}. Use one that was trained on these labels, "
         "or use it as `backbone`."
     )
 
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Leave out the bar of transformers, which fills a terminal that reports a comparison."""
+    """Hide the progress bar of transformers, which would clutter the output of a comparison."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
@@ -123,7 +123,7 @@ def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **opt
             **source,
             config=config,
             use_safetensors=True,
-            # it looks for an adapter beside the weights, and does not hand this on by itself
+            # transformers looks for an adapter beside the weights, without passing this option on
             adapter_kwargs={"local_files_only": source["local_files_only"]},
             dtype=torch.float32,
             **options,
@@ -142,7 +142,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
         raise ModelError(
             f"{name} has no fast tokenizer (tokenizer.json). Use an encoder that does."
         )
-    # where its files are missing, transformers makes one that takes every word for unknown
+    # without its files, transformers makes a tokenizer to which every word is unknown
     if not {*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}:
         raise ModelError(
             f"{name} has no tokenizer, or one without a single word. Add the tokenizer.json that "
@@ -171,8 +171,8 @@ def build_on_meta(config: PreTrainedConfig) -> PreTrainedModel:
 def build_random(config: PreTrainedConfig) -> PreTrainedModel:
     """Build a classifier with random weights, embeddings included, in float32 on the CPU.
 
-    They are those that the architecture starts pretraining from, drawn from torch's generator:
-    the same seed gives the same weights.
+    They are drawn as the architecture draws them before pretraining, from torch's generator: the
+    same seed gives the same weights.
 
     Raises:
         ModelError: the configuration contradicts itself.

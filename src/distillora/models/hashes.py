@@ -20,7 +20,7 @@ from distillora.models.origin import explain_loading, source_options
 
 
 def source_sha256(name: str, revision: str | None, *, weights: bool) -> str:
-    """Return a hash of the files that a model is loaded from: its configuration and its weights.
+    """Return a hash of the files of a model: its configuration and its weights.
 
     Args:
         name, revision: ``bundled``, a folder, or a Hub id and its revision.
@@ -78,11 +78,11 @@ def weights_sha256(model: torch.nn.Module, without: Sequence[str] = ()) -> str:
     return digest.hexdigest()
 
 
-# not of what a model computes
+# without effect on what a model computes
 _INCIDENTAL = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version")
 
 
 def config_sha256(config: PreTrainedConfig) -> str:
-    """Return a hash of what a configuration says of the computation, whoever wrote the file."""
-    said = {key: value for key, value in config.to_dict().items() if key not in _INCIDENTAL}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    """Return a hash of the settings of a configuration that affect what a model computes."""
+    settings = {key: value for key, value in config.to_dict().items() if key not in _INCIDENTAL}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()

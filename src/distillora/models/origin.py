@@ -64,7 +64,7 @@ def resolve_name(name: str) -> str:
 
 
 def source_options(name: str, revision: str | None) -> dict[str, Any]:
-    """Return what every ``from_pretrained`` is told about where a model comes from."""
+    """Return the arguments of ``from_pretrained`` that say where a model comes from."""
     resolved = resolve_name(name)
     return {
         "pretrained_model_name_or_path": resolved,
@@ -85,7 +85,7 @@ def explain_loading(name: str) -> Iterator[None]:
         ) from error
     except DistilloraError:
         raise
-    # a broken file ends in anything: safetensors, tokenizers and transformers each have their own
+    # a broken file may raise any error of safetensors, tokenizers or transformers
     except Exception as error:
         if _is_offline(error):
             raise OfflineError(

@@ -1,7 +1,7 @@
-"""LoRA preflight: the known traps, looked for before training and after saving.
+"""LoRA preflight: checks for known failures, before training and after saving.
 
-Every check takes seconds at most. What fails raises an error of the tree in ``errors.py``; a
-learning rate that is merely odd is a warning.
+Each takes seconds at most. A failure raises an error of ``errors.py``; an unusual learning rate is
+only a warning.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e-2
 _ROWS = 16
 # of the largest logit, or weight of a tensor; rounding in float32 is some hundred times smaller
 _LOGIT_TOLERANCE, _WEIGHT_TOLERANCE = 1e-4, 1e-5
-_NEXT = "It is not used: run the same command again, and if it stays, report it with the recipe."
+_NEXT = "It is not used. Run the same command again; if it fails again, report it with the recipe."
 
 
 def check_learning_rate(rate: float) -> str | None:
@@ -61,7 +61,7 @@ def check_trainable(model: Any) -> None:
     base = model.get_base_model()
     for name in head_modules(base):
         inside = base.get_submodule(name).named_parameters(name)
-        # PEFT keeps the head as it was beside the one that learns
+        # PEFT keeps a frozen copy of the head beside the trained one
         _refuse_frozen("head", {n: w for n, w in inside if "original_module." not in n})
     saved = {weight.data_ptr() for weight in adapter_state(model).values()}
     for name, weight in model.named_parameters():
@@ -116,7 +116,7 @@ def _part(name: str) -> str:
 
 @dataclass(frozen=True)
 class Probe:
-    """A few texts, and what the trained model in memory says to them.
+    """A few texts, and the logits that the trained model in memory gives them.
 
     Attributes:
         tokens: the texts.
@@ -129,24 +129,24 @@ class Probe:
     logits: npt.NDArray[np.float32]
 
     def check_reload(self, base: PreTrainedModel, folder: Path) -> Any:
-        """Make sure that the saved adapter on a fresh base says the same; return the two.
+        """Make sure that the saved adapter on a fresh base gives the same logits; return both.
 
         Raises:
             IntegrityError: the base is not the one that the adapter was trained on.
-            AdapterError: it says something else.
+            AdapterError: the logits differ.
         """
         reloaded = load_adapter(base, folder)
         self._compare_logits(reloaded, f"The adapter in {folder}, loaded onto its base,")
         return reloaded
 
     def check_merged(self, merged: nn.Module, folder: Path, reloaded: Any) -> None:
-        """Make sure that the merged model, as loaded from its folder, says the same.
+        """Make sure that the merged model, as loaded from its folder, gives the same logits.
 
-        Its weights must also be those of the reloaded adapter merged, for one adapter out of many
-        may change the logits too little to be seen. ``reloaded`` is merged in place.
+        Its weights must also be those of the reloaded adapter merged, because a single adapter may
+        change the logits too little to notice. ``reloaded`` is merged in place.
 
         Raises:
-            AdapterError: it says something else, or its weights differ.
+            AdapterError: the logits or the weights differ.
         """
         what = f"The merged model in {folder}"
         self._compare_logits(merged, what)
@@ -165,13 +165,13 @@ class Probe:
         # written so that NaN fails, too
         if not difference <= _LOGIT_TOLERANCE * max(1.0, float(np.abs(self.logits).max())):
             raise AdapterError(
-                f"{what} does not say what the trained model says: logits differ by up to "
+                f"{what} does not give the logits of the trained model: logits differ by up to "
                 f"{difference:.2g}. {_NEXT}"
             )
 
 
 def take_probe(model: nn.Module, tokens: TokenizedSplit, pad_token_id: int) -> Probe:
-    """Let the trained model, adapters and all, score the first few rows of a split."""
+    """Return the logits of the trained model, adapters included, for the first rows of a split."""
     rows = tokens.first(_ROWS)
     return Probe(rows, pad_token_id, predict_logits(model, rows, pad_token_id))
 

@@ -67,7 +67,7 @@ def _named_targets(model: PreTrainedModel, tuning: LoraTuning, known: list[str])
 
 def _inside_a_layer(model: PreTrainedModel, *, attention_only: bool) -> list[str]:
     """Return the names, inside a layer, of its linear modules."""
-    # ModernBERT's layers differ in a norm only, so the last one tells of all
+    # ModernBERT's layers differ in a norm only, so the last one has the names of all
     layer = model.get_submodule(find_layers(model))[-1]
     names = [name for name, module in layer.named_modules() if isinstance(module, nn.Linear)]
     # `attention` in the BERT family, `attn` in ModernBERT

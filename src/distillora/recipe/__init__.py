@@ -1,4 +1,4 @@
-"""Recipes: what an experiment is made of, as frozen and validated data."""
+"""Recipes: the settings of an experiment, as frozen and validated data."""
 
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data

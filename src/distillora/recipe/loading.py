@@ -1,4 +1,4 @@
-"""Reading a recipe: by name or from a file, with overrides, and with errors that help."""
+"""Reading a recipe by its name or from a file, with single settings changed."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def change_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> d
     """Return the values of a recipe with some changed, each given by the path of its key.
 
     Raises:
-        RecipeError: a path leads through what has no keys.
+        RecipeError: a path goes through a value that has no keys.
     """
     changed = deepcopy(dict(values))
     for path, value in settings.items():
@@ -102,7 +102,7 @@ def parse_recipe(values: Any, where: str = "recipe") -> Recipe:
     """Validate a parsed YAML document as a recipe.
 
     Raises:
-        RecipeError: with one line for each thing that is wrong.
+        RecipeError: with one line for each mistake.
     """
     try:
         return Recipe.model_validate(values)

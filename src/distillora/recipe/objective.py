@@ -1,4 +1,4 @@
-"""The section of a recipe that says what an arm learns: labels, a teacher, text without labels."""
+"""The section ``objective`` of an arm: what it learns from, and the weights of its losses."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Objective(Section):
         allow_untrained_teacher: learn from a teacher that was never tuned on the task.
         label_loss: ``plain``; ``weighted`` by how rare a label is; ``focal``, with
             ``focal_gamma``. Validation losses stay plain.
-        extra_text: a UTF-8 file of texts without labels, one a line, from which the terms of the
-            teacher learn as well.
+        extra_text: a UTF-8 file of texts without labels, one a line, which the terms of the teacher
+            use as well.
     """
 
     labels: Number = Field(default=1.0, ge=0)

@@ -1,7 +1,7 @@
 """Settings that distillora no longer has: no recorded run showed that they help.
 
 Recipes and fingerprints that an earlier version wrote out name them, with their defaults. Those are
-left out, since they mean the same without. Any other value is refused.
+left out, which changes nothing. Any other value is refused.
 """
 
 from __future__ import annotations

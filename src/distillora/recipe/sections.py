@@ -1,4 +1,4 @@
-"""What every section of a recipe is, and its numbers."""
+"""The base of every section of a recipe, and the sections about an arm's model and training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How labels are learnt: losses for labels that are unequally frequent, and rows without any."""
+"""Losses on labels: for labels of unequal frequency, and with rows that have none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNLABELLED = -100
 
 POS_WEIGHT_LIMIT = 10.0
 
-# what is raised to a power stays above 0, where the slope of x^gamma is infinite for gamma < 1
+# bases of powers stay above 0, where the slope of x^gamma is infinite for gamma < 1
 _SMALLEST = 1e-7
 
 Kind = Literal["plain", "weighted", "focal"]
@@ -37,11 +37,12 @@ def has_label(targets: Tensor) -> Tensor:
 
 
 def label_weights(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.float32]:
-    r"""Return how much each label counts in the weighted loss: the rarer, the more.
+    r"""Return the weight of each label in the weighted loss: the rarer, the larger.
 
     Weights are tempered by a square root, as Mahajan et al. 2018 (arXiv 1805.00932) sampled
-    hashtags; Cui et al. 2019 (arXiv 1901.05555) call these smoothed weights. By inverse frequency
-    itself the few rows of the rarest label would be as loud as all those of the commonest.
+    hashtags; Cui et al. 2019 (arXiv 1901.05555) call these smoothed weights. With the inverse
+    frequencies themselves, the few rows of the rarest label would weigh as much as all those of the
+    most common one.
 
     - Classes: :math:`w_c \propto 1 / \sqrt{n_c}` for :math:`n_c` rows of class c, scaled so that
       the mean weight of the training rows is 1 and the learning rate keeps its meaning. A class
@@ -123,8 +124,8 @@ class LabelTerm:
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over the rows that have a label, 0 if none has; shapes as in the losses.
 
-        ``weighted`` divides by the number of these rows, not by the sum of their weights, with
-        which a rare class would not count more in a batch that holds it alone.
+        ``weighted`` divides by the number of these rows. Divided by the sum of their weights, a
+        rare class alone in its batch would count no more than any other.
         """
         labelled = has_label(targets)
         rows = self._classes if targets.dim() == 1 else self._multi_hot

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 def set_rate(optimizer: Optimizer, weights: Iterable[nn.Parameter], rate: float) -> None:
     """Move weights of an optimizer into groups of their own, with the learning rate ``rate``.
 
-    To be called before a schedule is made for the optimizer.
+    Call it before a schedule is made for the optimizer.
     """
     wanted = {id(weight) for weight in weights}
     for group in list(optimizer.param_groups):
