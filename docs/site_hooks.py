@@ -20,6 +20,8 @@ OUTSIDE = (
     "LICENSE",
     "benchmarks/*.py",
     "benchmarks/results/*.json",
+    "experiments/README.md",
+    "experiments/*.yaml",
     "results/README.md",
     "results/*.py",
     "results/*/*.md",

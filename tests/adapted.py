@@ -13,16 +13,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "rslora": {"rslora": True},
     "dora": {"dora": True},
-    "pissa": {"initialisation": "pissa"},
-    "rslora-pissa": {"rslora": True, "initialisation": "pissa"},
-    "dora-pissa": {"dora": True, "initialisation": "pissa"},
     "attention": {"targets": "attention"},
     "all": {"targets": "all"},
-    "full-layers": {"full_layers": [0, 3]},
-    "everything": {
-        **{"rslora": True, "dora": True, "initialisation": "pissa"},
-        **{"targets": "all", "full_layers": [1]},
-    },
+    "everything": {"rslora": True, "dora": True, "targets": "all"},
 }
 
 

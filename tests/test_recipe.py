@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -40,19 +41,39 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.parametrize("name", sorted(bundled_recipes()))
-def test_every_recipe_of_the_package_is_usable_and_named_like_its_file(name: str) -> None:
-    assert load_recipe(name).name == name
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", [*sorted(bundled_recipes()), *map(str, EXPERIMENTS)])
+def test_every_recipe_is_usable_and_named_like_its_file(name: str) -> None:
+    assert load_recipe(name).name == Path(name).stem
 
 
 def test_the_three_recipes_of_the_main_job_are_there() -> None:
     assert {"quickstart", "goemotions-minilm", "goemotions-bert"} <= set(bundled_recipes())
 
 
-@pytest.mark.parametrize("name", sorted(bundled_recipes()))
+@pytest.mark.parametrize("name", [*sorted(bundled_recipes()), *map(str, EXPERIMENTS)])
 def test_a_recipe_written_out_reads_back_as_itself(name: str) -> None:
     recipe = load_recipe(name)
     assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
+
+
+def test_the_original_study_has_the_same_figures_in_every_recipe() -> None:
+    named = {
+        name: load_recipe(name).published for name in [*bundled_recipes(), *map(str, EXPERIMENTS)]
+    }
+    found = {Path(name).stem: published for name, published in named.items() if published}
+    assert set(found) == {"goemotions-bert", "goemotions-minilm", "twelve-to-six", "evidence"}
+    (published,) = set(found.values())
+    assert [(arm.arm, arm.accuracy, arm.f1_weighted) for arm in published.arms] == [
+        ("lora", 0.5294, 0.4861),
+        ("odd", 0.5720, 0.5574),
+        ("even", 0.5777, 0.5671),
+    ]
+    results = Path(__file__).parents[1] / "results" / "evidence" / "results.json"
+    data = json.loads(results.read_text("utf-8"))["data"]
+    assert (published.task, published.test_sha256) == (data["task"], data["sha256"]["test"])
 
 
 def test_an_arm_inherits_the_training_settings_and_overrides_single_ones() -> None:
@@ -103,10 +124,6 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.odd.tuning", LORA | {"targets": "atention"}, ["tuning.targets", "'attention'?"]),
         ("arms.odd.tuning", LORA | {"targets": "query"}, ["tuning.targets", "[query]"]),
         ("arms.odd.tuning", LORA | {"targets": []}, ["tuning.targets", "empty", "attention"]),
-        ("arms.odd.tuning", LORA | {"initialisation": "pisa"}, ["initialisation", "'pissa'"]),
-        ("arms.odd.tuning", LORA | {"plus_ratio": 0.5}, ["tuning.plus_ratio", "1"]),
-        ("arms.odd.tuning", LORA | {"full_layers": [2, 1]}, ["tuning.full_layers", "rise"]),
-        ("arms.odd.tuning", LORA | {"full_layers": [-1]}, ["tuning.full_layers.0", "0"]),
         ("arms.odd.tuning", LORA | {"dora": "maybe"}, ["tuning.dora", "boolean"]),
         ("arms.odd.tuning", {"method": "full", "dora": True}, ["tuning.dora", "unknown key"]),
         ("arms.odd.objective", {"labels": 0}, ["arms.odd.objective", "nothing to learn"]),
@@ -117,22 +134,10 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.teacher.tuning", {"method": "none"}, ["arms.odd", "never tuned"]),
         ("arms.odd.objective.label_loss", "fokal", ["arms.odd.objective.label_loss", "focal"]),
         ("arms.odd.objective.focal_gamma", 3, ["arms.odd.objective.focal_gamma", "'focal'"]),
-        ("arms.odd.objective.margin", 0.1, ["arms.odd.objective.margin", "'asymmetric'"]),
-        ("arms.odd.objective.label_smoothing", 1, ["arms.odd.objective.label_smoothing"]),
-        (
-            "arms.odd.objective",
-            {"label_loss": "asymmetric"},
-            ["arms.odd.objective.label_loss", "multi_label"],
-        ),
         (
             "arms.odd.objective",
             {"labels": 0, "distillation": 1, "label_loss": "focal"},
             ["arms.odd.objective.label_loss", "weight of labels is 0"],
-        ),
-        (
-            "arms.odd.objective",
-            {"labels": 0, "distillation": 1, "label_smoothing": 0.1},
-            ["arms.odd.objective.label_smoothing", "weight of labels is 0"],
         ),
         (
             "arms.teacher.objective.extra_text",
@@ -158,6 +163,8 @@ def test_arms_are_made_after_those_that_they_need() -> None:
         ("arms.teacher.init", {"baseline": "tfidf"}, ["arms.odd.init.arm", "is a baseline"]),
         ("training.best_metric", "average_precision", ["best_metric", "multi_label"]),
         ("seeds", [1, 1], ["seeds", "twice"]),
+        ("published", {"note": "n", "arms": [{"am": "odd"}]}, ["published.arms.0.am", "'arm'"]),
+        ("published", {"nte": "n"}, ["published.nte", "'note'"]),
         ("seeds", [], ["seeds"]),
         ("name", "../up", ["name"]),
     ],
@@ -175,8 +182,7 @@ def test_what_contradicts_itself_is_refused_with_the_path_of_the_key(
     "settings",
     [
         {"label_loss": "focal", "focal_gamma": 0.5},
-        {"label_loss": "asymmetric", "gamma_pos": 1, "gamma_neg": 2, "margin": 0},
-        {"label_loss": "weighted", "label_smoothing": 0.1},
+        {"label_loss": "weighted"},
         {"distillation": 1, "extra_text": "more.txt"},
     ],
 )
@@ -188,6 +194,38 @@ def test_settings_of_the_label_loss_and_extra_text_read_back_as_they_were(
     assert parse_recipe(yaml.safe_load(recipe.dump())) == recipe
     chosen = recipe.arms["odd"].objective.model_dump(mode="json", exclude_unset=True)
     assert chosen == settings
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("tuning.initialisation", "pissa"),
+        ("tuning.plus_ratio", 4),
+        ("tuning.full_layers", [1]),
+        ("objective.label_smoothing", 0.1),
+        ("objective.margin", 0),
+        ("objective.label_loss", "asymmetric"),
+        ("init.layers", "searched"),
+    ],
+)
+def test_a_removed_setting_is_refused_with_the_commit_that_has_it(key: str, value: Any) -> None:
+    values = deepcopy(VALID)
+    values["arms"]["odd"]["tuning"] = dict(LORA)
+    section, name = key.split(".")
+    values["arms"]["odd"][section][name] = value
+    with pytest.raises(RecipeError, match=rf"arms\.odd\.{key}: .*It was removed.*bd36da9"):
+        parse_recipe(values)
+
+
+def test_a_recipe_that_an_earlier_version_wrote_out_reads_without_removed_defaults() -> None:
+    values = deepcopy(VALID)
+    values["arms"]["odd"]["tuning"] = dict(LORA)
+    expected = parse_recipe(values)
+    values["arms"]["odd"]["tuning"] |= {"initialisation": "default", "full_layers": []}
+    values["arms"]["odd"]["tuning"]["plus_ratio"] = 1.0
+    values["arms"]["odd"]["objective"] |= {"gamma_pos": 0.0, "gamma_neg": 4.0, "margin": 0.05}
+    values["arms"]["odd"]["objective"]["label_smoothing"] = 0.0
+    assert parse_recipe(values) == expected
 
 
 def test_an_arm_called_like_a_tuning_method_keeps_its_name_in_the_path() -> None:

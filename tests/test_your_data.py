@@ -80,7 +80,7 @@ def test_a_multi_label_table_becomes_a_bundle_that_scores_files(
     assert results["data"]["labels"] == [f"topic {i}" for i in range(4)]
     assert results["recipe"]["training"]["batch_size"] == 8
     report = (run / "report.md").read_text()
-    for word in ("Taxonomy", "ublished", "GoEmotions", "oxic"):
+    for word in ("Taxonomy", "Published", "GoEmotions", "oxic"):
         assert word not in report
     again = run_cli("compare", "--recipe", recipe, "--out", run)
     assert again.code == 0 and "epoch 1/1" in done.err and "epoch 1/1" not in again.err
@@ -207,7 +207,7 @@ def test_what_the_recipe_says_is_kept_and_the_rest_suits_the_size() -> None:
     fixed = values | {"task": "single_label", "training": {"learning_rate": 1e-5}}
     own, notes = suit_recipe(parse_recipe(fixed), 500, multi_label=True)
     assert own.task == "single_label" and own.arms["lora"].training.learning_rate == 1e-5
-    assert any("only the first counts" in note for note in notes)
+    assert any("only the first label of a row counts" in note for note in notes)
 
 
 def test_a_recipe_for_goemotions_keeps_the_defaults_of_a_recipe() -> None:

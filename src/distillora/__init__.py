@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +75,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "EmotionClassifier":
-        warnings.warn(
-            "distillora.EmotionClassifier is now called distillora.TextClassifier.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        name = "TextClassifier"
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'distillora' has no attribute '{name}'")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from distillora.artifacts import explain_full_disk
 from distillora.errors import BundleError, DistilloraError, HubError, OfflineError
 from distillora.inference.bundle import BUNDLE_MANIFEST, ONNX_FILES, TOKENIZER, Bundle
-from distillora.network import connection_errors, error_chain, reach_hub
+from distillora.network import connection_errors, error_chain, hub_answers, reach_hub
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -126,7 +126,7 @@ def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = 
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with explain_full_disk(Path(constants.HF_HUB_CACHE)), _explain(repo_id, revision, "read"):
-        offline = not _hub_answers()
+        offline = not hub_answers()
         try:
             manifest = hf_hub_download(
                 repo_id, BUNDLE_MANIFEST, revision=revision, token=token, local_files_only=offline
@@ -146,14 +146,6 @@ def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = 
             local_files_only=offline,
         )
     return folder
-
-
-def _hub_answers() -> bool:
-    try:
-        reach_hub()
-    except ConnectionError:
-        return False
-    return True
 
 
 def push_bundle(

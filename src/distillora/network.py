@@ -42,6 +42,15 @@ def error_chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
+def hub_answers() -> bool:
+    """Whether the Hub gives any answer; see :func:`reach_hub`."""
+    try:
+        reach_hub()
+    except ConnectionError:
+        return False
+    return True
+
+
 def reach_hub() -> None:
     """Ask the Hub for any answer, once: the libraries would go on trying for minutes.
 

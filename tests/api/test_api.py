@@ -90,10 +90,7 @@ def test_a_prediction_becomes_json_and_back() -> None:
     assert pickle.loads(pickle.dumps(prediction)) == prediction
 
 
-def test_the_old_name_of_the_classifier_still_works_and_says_so() -> None:
-    with pytest.warns(DeprecationWarning, match=r"distillora\.TextClassifier"):
-        old = dl.EmotionClassifier  # type: ignore[attr-defined]
-    assert old is dl.TextClassifier
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = dl.nothing  # type: ignore[attr-defined]
 

@@ -29,6 +29,8 @@ from distillora.recipe import (
     Init,
     LoraTuning,
     Objective,
+    Published,
+    PublishedArm,
     Recipe,
     Training,
     bundled_recipes,
@@ -235,6 +237,7 @@ def test_every_command_of_the_command_line_is_documented() -> None:
 def test_every_key_of_a_recipe_is_documented() -> None:
     page = (ROOT / "docs" / "recipes.md").read_text("utf-8")
     sections = (Recipe, Contrast, Data, Init, LoraTuning, Objective, Training)
+    sections += (Published, PublishedArm)
     for section in sections:
         for key in section.model_fields:
             assert f"`{key}`" in page, f"docs/recipes.md does not document {section.__name__}.{key}"

@@ -15,15 +15,14 @@ from transformers import AutoModelForSequenceClassification, CanineTokenizer
 
 from distillora.errors import IntegrityError, ModelError
 from distillora.models.backbones import (
-    bundled_folder,
     count_parameters,
     load_backbone,
     load_classifier,
     load_tokenizer,
-    output_layer,
-    set_output_bias,
-    weights_sha256,
 )
+from distillora.models.hashes import weights_sha256
+from distillora.models.heads import output_layer, set_output_bias
+from distillora.models.origin import bundled_folder
 from tiny import (
     ARCHITECTURES,
     LABELS,

@@ -25,7 +25,8 @@ NEW = "89abcdef0123456789abcdef0123456789abcdef"
 LOAD = """
 import json, sys
 from distillora.errors import DistilloraError
-from distillora.models.backbones import load_backbone, load_tokenizer, weights_sha256
+from distillora.models.backbones import load_backbone, load_tokenizer
+from distillora.models.hashes import weights_sha256
 name, revision, labels = sys.argv[1], sys.argv[2] or None, json.loads(sys.argv[3])
 try:
     model = load_backbone(name, revision, labels, multi_label=False)
@@ -51,7 +52,7 @@ def run_load(url: str, home: Path, name: str = MODEL, revision: str = OLD, **ext
 
 
 def encoder_sha256(seed: int) -> str:
-    from distillora.models.backbones import weights_sha256
+    from distillora.models.hashes import weights_sha256
 
     return weights_sha256(tiny_model(seed=seed).base_model.encoder)
 

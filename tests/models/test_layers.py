@@ -75,7 +75,9 @@ def test_every_count_that_a_rule_takes_gives_as_many_rising_layers(rule: str) ->
         assert len(kept) == count
         assert list(kept) == sorted(set(kept))
         assert set(kept) <= set(range(12))
-    with pytest.raises(ModelError, match=f"{most + 1} layers are asked for by '{rule}'.* {most} "):
+    with pytest.raises(
+        ModelError, match=f"The rule '{rule}' cannot choose {most + 1} .*1 to {most}\\."
+    ):
         choose_layers(rule, 12, most + 1)
 
 
@@ -84,10 +86,10 @@ def test_every_count_that_a_rule_takes_gives_as_many_rising_layers(rule: str) ->
     [
         ([0, 6], "index 6 is out of range: a model of 6 layers has 0 to 5"),
         ([-1, 2], "index -1 is out of range"),
-        ([2, 1], r"must rise and stand once each: \[2, 1\]"),
-        ([1, 1], "must rise and stand once each"),
+        ([2, 1], r"must increase, each listed once: \[2, 1\]"),
+        ([1, 1], "must increase, each listed once"),
         ([], "is empty"),
-        (list(range(7)), "7 layers are asked for of a model that has 6"),
+        (list(range(7)), "7 layers are listed, and the model has only 6"),
     ],
 )
 def test_a_list_that_names_no_layers_is_refused(indices: list[int], message: str) -> None:
@@ -185,7 +187,7 @@ def test_modernberts_kinds_of_attention_go_with_their_layers() -> None:
 def test_a_model_that_shares_one_layer_is_refused_with_those_that_work() -> None:
     size = {**_sizes(), "embedding_size": 16, "num_hidden_layers": 6}
     albert = AutoModelForSequenceClassification.from_config(AlbertConfig(**size))
-    with pytest.raises(ModelError, match=r"6 layers do not sit in one list.*BERT, RoBERTa"):
+    with pytest.raises(ModelError, match=r"6 layers are not in one list.*BERT, RoBERTa"):
         keep_layers(albert, (0, 1))
 
 

@@ -13,11 +13,9 @@ from peft import PeftModel
 from transformers import AutoModelForSequenceClassification
 
 from adapted import VARIANTS, logits, lora, take_steps
-from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter, load_adapter, merge_adapter, save_adapter
 from distillora.models.backbones import build_on_meta, count_parameters
-from distillora.models.layers import keep_layers
-from tiny import ARCHITECTURES, LABELS, tiny_batch, tiny_config, tiny_model
+from tiny import ARCHITECTURES, LABELS, tiny_config, tiny_model
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -91,44 +89,8 @@ def test_dora_scales_each_row_to_its_learnt_magnitude() -> None:
     torch.testing.assert_close(merged, expected)
 
 
-def test_pissa_starts_from_the_largest_singular_values() -> None:
-    base = tiny_model()
-    weight = base.bert.encoder.layer[0].attention.self.query.weight.detach().clone()
-    u, s, v = torch.linalg.svd(weight)
-    model = add_adapter(base, lora(initialisation="pissa"))
-    query = model.get_base_model().bert.encoder.layer[0].attention.self.query
-    principal = u[:, :RANK] @ torch.diag(s[:RANK]) @ v[:RANK]
-    factors = 2 * query.lora_B.default.weight @ query.lora_A.default.weight
-    torch.testing.assert_close(factors.detach(), principal, atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(query.base_layer.weight, weight - principal, atol=1e-6, rtol=1e-4)
-
-
-def test_a_pissa_adapter_is_a_lora_of_twice_the_rank_for_the_unchanged_base(
-    tmp_path: Path,
-) -> None:
-    model = take_steps(tiny_adapted("pissa"))
-    save_adapter(model, tmp_path)
-    base = tiny_model()
-    untouched = base.bert.encoder.layer[0].attention.self.query.weight.detach().clone()
-    loaded = load_adapter(base, tmp_path)
-    query = loaded.get_base_model().bert.encoder.layer[0].attention.self.query
-    assert torch.equal(query.base_layer.weight, untouched)
-    assert query.lora_A.default.weight.shape == (2 * RANK, WIDTH)
-    assert loaded.peft_config["default"].init_lora_weights is True
-    save_adapter(loaded, tmp_path / "again")
-    torch.testing.assert_close(
-        logits(load_adapter(tiny_model(), tmp_path / "again")), logits(loaded), atol=0, rtol=0
-    )
-
-
 def head() -> int:
     return (WIDTH * WIDTH + WIDTH) + (WIDTH * len(LABELS) + len(LABELS))
-
-
-def one_layer() -> int:
-    attention = 4 * (WIDTH * WIDTH + WIDTH)
-    feed_forward = (WIDTH * INNER + INNER) + (INNER * WIDTH + WIDTH)
-    return attention + feed_forward + 2 * 2 * WIDTH
 
 
 SQUARE, OBLONG = RANK * (WIDTH + WIDTH), RANK * (WIDTH + INNER)
@@ -136,14 +98,9 @@ COUNTS = {
     "plain": LAYERS * 2 * SQUARE,
     "rslora": LAYERS * 2 * SQUARE,
     "dora": LAYERS * 2 * (SQUARE + WIDTH),
-    "pissa": LAYERS * 2 * SQUARE,
-    "rslora-pissa": LAYERS * 2 * SQUARE,
-    "dora-pissa": LAYERS * 2 * (SQUARE + WIDTH),
     "attention": LAYERS * 4 * SQUARE,
     "all": LAYERS * (4 * SQUARE + 2 * OBLONG),
-    "full-layers": (LAYERS - 2) * 2 * SQUARE + 2 * one_layer(),
-    "everything": (LAYERS - 1) * (4 * SQUARE + 2 * OBLONG + 4 * WIDTH + INNER + WIDTH)
-    + one_layer(),
+    "everything": LAYERS * (4 * SQUARE + 2 * OBLONG + 4 * WIDTH + INNER + WIDTH),
 }
 
 
@@ -153,44 +110,6 @@ def test_as_many_weights_are_trained_as_the_formula_says(variant: str) -> None:
     learnt = COUNTS[variant] + head()
     real = tiny_adapted(variant)
     planned = add_adapter(build_on_meta(tiny_config()), lora(**VARIANTS[variant]))
-    # PEFT counts the frozen copies of head and full layers, so that they are in the total twice
+    # PEFT counts the frozen copy of the head, so that it is in the total twice
     assert count_parameters(real) == count_parameters(planned) == (learnt, whole + learnt)
     assert real.get_nb_trainable_parameters() == (learnt, whole + learnt)
-
-
-def test_layers_in_full_are_those_of_the_student_and_have_no_adapters() -> None:
-    student = keep_layers(tiny_model(), (1, 3, 5))
-    model = add_adapter(student, lora(full_layers=[1], targets="all"))
-    learnt = [name for name, w in model.named_parameters() if w.requires_grad]
-    in_full = [name for name in learnt if ".layer.1." in name]
-    assert len(in_full) == 16 and not any("lora_" in name for name in in_full)
-    for layer in (0, 2):
-        inside = [name for name in learnt if f".layer.{layer}." in name]
-        assert len(inside) == 12 and all("lora_" in name for name in inside)
-
-
-@each_architecture
-def test_hidden_states_of_layers_in_full_come_out_once_each(architecture: str) -> None:
-    model = tiny_adapted("full-layers", architecture)
-    ours = model(**tiny_batch(), output_hidden_states=True).hidden_states
-    plain = tiny_model(architecture)(**tiny_batch(), output_hidden_states=True).hidden_states
-    assert len(ours) == len(plain) == LAYERS + 1
-    for one, other in zip(ours, plain, strict=True):
-        torch.testing.assert_close(one, other)
-
-
-@pytest.mark.parametrize("on_meta", [True, False], ids=["planned", "made"])
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"full_layers": [6]}, "tuning.full_layers: index 6 is out of range.*0 to 5"),
-        ({"full_layers": range(6)}, "tuning.full_layers: every layer.*tuning.method to full"),
-        ({"initialisation": "pissa", "rank": 17}, "tuning.rank: PiSSA.*has 16, fewer than 17"),
-    ],
-)
-def test_what_does_not_fit_the_model_is_refused(
-    settings: dict[str, Any], message: str, on_meta: bool
-) -> None:
-    base = build_on_meta(tiny_config()) if on_meta else tiny_model()
-    with pytest.raises(ModelError, match=message):
-        add_adapter(base, lora(**settings))

@@ -43,7 +43,7 @@ def adapted(architecture: str = "bert", **settings: Any) -> Any:
 def test_a_sound_arm_passes_every_check(variant: str, architecture: str, tmp_path: Path) -> None:
     model = adapted(architecture, **VARIANTS[variant])
     warnings: list[str] = []
-    preflight(model, 1e-3, 1.0, warnings.append)
+    preflight(model, 1e-3, warnings.append)
     take_steps(model)
     check_moved(model)
     probe = take_probe(model, TOKENS, 0)
@@ -97,23 +97,19 @@ def test_a_model_without_adapters_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "ratio", "word"),
+    ("rate", "word"),
     [
-        (2e-5, 1, "low"),  # the rate of the original study
-        (9.9e-5, 1, "low"),
-        (1e-4, 1, None),
-        (1e-2, 1, None),
-        (1.1e-2, 1, "high"),
-        (5e-5, 16, None),
-        (5e-3, 16, "high"),
+        (2e-5, "low"),  # the rate of the original study
+        (9.9e-5, "low"),
+        (1e-4, None),
+        (1e-2, None),
+        (1.1e-2, "high"),
     ],
 )
-def test_a_learning_rate_that_is_odd_for_lora_is_warned_of(
-    rate: float, ratio: float, word: str | None
-) -> None:
+def test_a_learning_rate_that_is_odd_for_lora_is_warned_of(rate: float, word: str | None) -> None:
     warnings: list[str] = []
-    preflight(adapted(), rate, ratio, warnings.append)
-    assert warnings == ([w] if (w := check_learning_rate(rate, ratio)) else [])
+    preflight(adapted(), rate, warnings.append)
+    assert warnings == ([w] if (w := check_learning_rate(rate)) else [])
     if word is None:
         assert not warnings
     else:
@@ -128,9 +124,8 @@ def test_adapters_that_did_not_move_are_found() -> None:
         check_moved(adapted())
 
 
-@pytest.mark.parametrize("initialisation", ["default", "pissa"])
-def test_a_single_adapter_that_did_not_move_is_found(initialisation: str) -> None:
-    model = adapted(initialisation=initialisation)
+def test_a_single_adapter_that_did_not_move_is_found() -> None:
+    model = adapted()
     still = model.get_base_model().bert.encoder.layer[4].attention.self.value
     still.lora_B.requires_grad_(False)
     take_steps(model)
@@ -138,12 +133,12 @@ def test_a_single_adapter_that_did_not_move_is_found(initialisation: str) -> Non
         check_moved(model)
 
 
-@pytest.mark.parametrize("part", ["classifier", "bert.encoder.layer.2"])
-def test_a_part_trained_in_full_that_did_not_move_is_found(part: str) -> None:
-    model = adapted(full_layers=[2])
+@pytest.mark.parametrize("part", ["classifier", "bert.pooler"])
+def test_a_part_of_the_head_that_did_not_move_is_found(part: str) -> None:
+    model = adapted()
     model.get_base_model().get_submodule(part).requires_grad_(False)
     take_steps(model)
-    with pytest.raises(AdapterError, match=f"1 of 13 .*{part}"):
+    with pytest.raises(AdapterError, match=f"1 of 14 .*{part}"):
         check_moved(model)
 
 
@@ -187,22 +182,14 @@ def test_a_torn_adapter_is_found(size: int | None, tmp_path: Path) -> None:
 def test_a_reload_that_differs_is_found(part: str, tmp_path: Path) -> None:
     probe = take_probe(saved(tmp_path), TOKENS, 0)
     rewrite(tmp_path, lambda name, w: -w if part in name else w)
-    with pytest.raises(AdapterError, match="loaded onto its base, does not say what"):
+    with pytest.raises(AdapterError, match="loaded onto its base, does not give the logits"):
         probe.check_reload(tiny_model(), tmp_path)
-
-
-def test_a_pissa_adapter_saved_as_if_it_were_lora_is_found(tmp_path: Path) -> None:
-    model = take_steps(adapted(initialisation="pissa"))
-    model.peft_config["default"].init_lora_weights = True
-    save_adapter(model, tmp_path)
-    with pytest.raises(AdapterError, match="logits differ by up to"):
-        take_probe(model, TOKENS, 0).check_reload(tiny_model(), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("trap", "message"),
     [
-        ("forgotten", r"merged model in .* does not say what"),
+        ("forgotten", r"merged model in .* does not give the logits"),
         ("twice", r"not the base with its adapter: bert\.encoder\.layer\.0\..*query\.weight"),
         ("broken", r"logits differ by up to nan"),
     ],
@@ -249,7 +236,7 @@ def test_one_changed_weight_makes_another_base_but_the_random_head_does_not(
     base = tiny_model()
     with torch.no_grad():
         base.bert.encoder.layer[5].output.dense.weight[3, 3] += 1e-6
-    with pytest.raises(IntegrityError, match="On another base it means nothing"):
+    with pytest.raises(IntegrityError, match="It does not fit any other base"):
         load_adapter(base, tmp_path)
 
 

@@ -55,7 +55,7 @@ def test_all_means_every_linear_module_of_every_layer_and_nothing_outside(
 @each_architecture
 @pytest.mark.parametrize("group", ["auto", "attention", "all"])
 def test_peft_adapts_just_the_modules_that_are_meant(architecture: str, group: str) -> None:
-    tuning = lora(targets=group, full_layers=[2])
+    tuning = lora(targets=group)
     expected = adapted_modules(tiny_model(architecture), tuning)
     model = add_adapter(tiny_model(architecture), tuning)
     found = {n.split(".lora_A")[0] for n, _ in model.named_parameters() if ".lora_A." in n}
@@ -70,9 +70,3 @@ def test_a_name_that_the_head_has_too_is_adapted_in_the_encoder_alone() -> None:
 def test_a_misspelt_target_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ModelError, match=r"tuning\.targets: 'qeury'.*Did you mean 'query'\?"):
         resolve_targets(tiny_model(), lora(targets=["qeury"]))
-
-
-def test_a_target_that_is_only_in_layers_in_full_is_refused() -> None:
-    tuning = lora(targets=["layer.2.attention.self.query"], full_layers=[2])
-    with pytest.raises(ModelError, match=r"matches no linear module .* outside full_layers"):
-        resolve_targets(tiny_model(), tuning)

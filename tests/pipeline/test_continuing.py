@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 from rich.console import Console
 
 from distillora.errors import IntegrityError, RunFolderError
@@ -14,6 +15,7 @@ from distillora.pipeline import compare
 from distillora.pipeline.tasks import Task
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
+from distillora.recipe.removed import DEFAULTS
 from identity import ARMS, Made, change_words, figures, of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_ends")]
@@ -55,6 +57,30 @@ def test_settings_that_change_no_weights_change_no_fingerprint(again: Made) -> N
     again.values["arms"]["teacher"]["init"]["backbone"] = str(moved)
     again.run()
     assert files_of_all(again) == before
+
+
+def test_arms_whose_fingerprints_name_removed_settings_are_reused(again: Made) -> None:
+    removed = {f"objective.{key}": value for key, value in DEFAULTS["objective"].items()}
+    of_lora = {f"tuning.{key}": value for key, value in DEFAULTS["tuning"].items()}
+    for arm, settings in (("teacher", removed), ("odd", removed), ("lora", removed | of_lora)):
+        for path in (again.arm(arm).fingerprint, again.arm(arm).result):
+            values = json.loads(path.read_text())
+            values["fingerprint"]["settings"] |= settings
+            path.write_text(json.dumps(values))
+    recipe = yaml.safe_load(again.layout.recipe.read_text())
+    for values in recipe["arms"].values():
+        values["objective"] |= DEFAULTS["objective"]
+        if values["tuning"]["method"] == "lora":
+            values["tuning"] |= DEFAULTS["tuning"]
+    again.layout.recipe.write_text(yaml.safe_dump(recipe))
+    before = files_of_all(again)
+    again.run()
+    assert files_of_all(again) == before
+    path = again.arm("lora").fingerprint
+    path.write_text(
+        path.read_text().replace('"tuning.plus_ratio": 1.0', '"tuning.plus_ratio": 4.0')
+    )
+    assert "lora (seed 0): tuning.plus_ratio 4 -> none" in again.refusal()
 
 
 def test_more_seeds_and_more_arms_that_change_nothing_else_are_added(again: Made) -> None:

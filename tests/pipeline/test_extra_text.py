@@ -69,7 +69,6 @@ def test_the_plan_counts_the_extra_texts_and_their_steps(values: dict[str, Any])
     [
         ({"label_loss": "weighted"}, "0.5 x labels (weighted) + "),
         ({"label_loss": "focal", "focal_gamma": 1.5}, "0.5 x labels (focal, gamma 1.5) + "),
-        ({"label_smoothing": 0.1}, "0.5 x labels (smoothing 0.1) + "),
     ],
 )
 def test_the_plan_names_the_label_loss_in_one_line(
@@ -77,12 +76,6 @@ def test_the_plan_names_the_label_loss_in_one_line(
 ) -> None:
     values["arms"]["odd"]["objective"] |= settings
     assert words in plan_of(values)
-
-
-def test_the_plan_names_the_asymmetric_loss(values: dict[str, Any]) -> None:
-    values["task"] = "multi_label"
-    values["arms"]["odd"]["objective"] |= {"label_loss": "asymmetric", "label_smoothing": 0.1}
-    assert "labels (asymmetric, gammas 0 and 4, margin 0.05, smoothing 0.1)" in plan_of(values)
 
 
 def test_a_file_that_is_not_there_is_refused_with_the_key_before_anything_is_written(
@@ -129,12 +122,12 @@ def test_extra_text_changes_the_student_and_not_its_teacher(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["weighted", "focal", "asymmetric"])
+@pytest.mark.parametrize("loss", ["weighted", "focal"])
 def test_every_label_loss_trains_with_extra_text_on_multi_label_data(
     values: dict[str, Any], loss: str, tmp_path: Path
 ) -> None:
     values["task"] = "multi_label"
-    values["arms"]["odd"]["objective"] |= {"label_loss": loss, "label_smoothing": 0.05}
+    values["arms"]["odd"]["objective"]["label_loss"] = loss
     values["training"]["batch_size"] = 2  # batches of extra texts alone
     odd = arm(run(values, tmp_path / "run"), "odd")
     assert all(0 < epoch.train_loss < 2 for epoch in odd.history)

@@ -11,7 +11,8 @@ import pytest
 
 from distillora.errors import RunFolderError
 from distillora.evaluation.results import ArmResult, Results
-from distillora.models.backbones import config_sha256, load_config
+from distillora.models.backbones import load_config
+from distillora.models.hashes import config_sha256
 from distillora.pipeline import compare
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe

@@ -30,7 +30,7 @@ def build(values: dict[str, Any], name: str, seed: int, tmp_path: Path) -> Any:
     plan, layout = plan_run(recipe, dataset), RunLayout(tmp_path)
     context = prepare_context(plan, layout, dataset, {}, Reporter(quiet=True), 1).at(seed)
     set_seed(seed)
-    layers, _ = pick_layers(context, context.plans[name])
+    layers = pick_layers(context, context.plans[name])
     return build_model(context, context.plans[name], layers)
 
 

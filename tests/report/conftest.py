@@ -29,7 +29,7 @@ from distillora.evaluation.results import (
     Results,
 )
 from distillora.evaluation.thresholds import compare_thresholds, tune_thresholds
-from distillora.recipe import Contrast
+from distillora.recipe import Contrast, Published, PublishedArm
 
 GOEMOTIONS = tuple(sorted({label for group in EKMAN.values() for label in group}))
 SPLITS = ("validation", "test")
@@ -43,6 +43,24 @@ ARMS = {
     "even": (3.0, 12.2, 268.0),
     "tiny": (1.8, 3.0, 60.0),
 }
+
+TEST_SHA256 = "cd" * 32
+PUBLISHED = Published(
+    note="From example.org, measured under another protocol.",
+    test_sha256=TEST_SHA256,
+    arms=tuple(
+        PublishedArm(
+            arm=arm,
+            accuracy=0.5294,
+            f1_weighted=0.4861,
+            validation_loss=1.5785,
+            trainable=759_580,
+            total=67_734_584,
+            training_seconds=472,
+        )
+        for arm in ("lora", "odd", "even")
+    ),
+)
 
 MEASUREMENT = Measurement(
     created="2025-01-02T04:05:06+00:00",
@@ -95,6 +113,7 @@ def build_run(
             "data": {"source": "hub", **data},
             "arms": {name: {"tuning": {"method": "full"}} for name in arms},
             "seeds": list(seeds),
+            "published": PUBLISHED.model_dump(),
         },
         data=_data(task, labels, rows),
         environment=_environment(),
@@ -261,7 +280,7 @@ def _data(task: str, labels: Sequence[str], rows: int) -> DataRecord:
         taxonomy="goemotions",
         labels=tuple(labels),
         rows=sizes,
-        sha256=dict.fromkeys(sizes, "cd" * 32),
+        sha256=dict.fromkeys(sizes, TEST_SHA256),
         dropped_from_train=66,
         audit=AuditRecord(labels=tuple(labels), splits=splits, shared_texts={"test in train": 66}),
     )

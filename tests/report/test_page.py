@@ -12,6 +12,8 @@ import pytest
 
 from distillora.errors import RunFolderError
 from distillora.report import build_report, write_report
+from distillora.report.page import compose
+from report.conftest import PUBLISHED
 
 
 class Page(HTMLParser):
@@ -179,30 +181,31 @@ def test_names_cannot_break_out_of_page_or_markdown(make_run):
 
 def test_published_figures_are_marked_and_stand_beside_ours(report):
     page, *_ = report
-    rows = page.tables["Published figures of the original study beside this run"]
+    rows = page.tables["Published figures beside this run"]
     assert [row[:2] for row in rows[1:]] == [
         [arm, source] for arm in ("lora", "odd", "even") for source in ("published", "this run")
     ]
     assert rows[1][2:] == ["0.5294", "0.4861", "1.5785", "759,580 of 67,734,584 (1.12%)", "7:52"]
-    assert "another protocol" in page.text
-    assert "github.com/Tooba26/A7_DISTILL_vs_LORA" in page.text
-    assert "never fine-tuned the teacher" in page.text
-    assert "chose the best epoch on the test set" in page.text
+    assert "From example.org, measured under another protocol." in page.text
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "change",
     [
-        {"task": "multi_label"},
-        {"labels": ("joy", "anger", "neutral")},
-        {"labels": tuple(f"topic {i}" for i in range(28))},
-        {"source": "sample"},
+        {"published": None},
+        {"published": PUBLISHED.model_dump() | {"task": "multi_label"}},
+        {"published": PUBLISHED.model_dump() | {"test_sha256": "ef" * 32}},
     ],
 )
-def test_published_figures_are_left_out_of_other_tasks(make_run, settings):
-    _, source, *_ = write(make_run, **settings)
-    assert "759,580" not in source
-    assert "Published figures" not in source
+def test_published_figures_are_shown_for_their_task_and_test_split_alone(default_run, change):
+    _, results = default_run
+    assert "Published figures" in titles(results)
+    changed = results.model_copy(update={"recipe": results.recipe | change})
+    assert "Published figures" not in titles(changed)
+
+
+def titles(results):
+    return [section.title for section in compose(results).sections]
 
 
 def test_the_bundled_sample_and_a_row_limit_are_warned_of(make_run):

@@ -18,12 +18,12 @@ from distillora.evaluation.results import (
 )
 from distillora.report import build_report, summary_table
 from distillora.report.formats import Table
-from distillora.report.published import PUBLISHED
 from distillora.report.summary import summarise
 from distillora.report.tables import cost_table, published_table, quality_tables, search_table
 from distillora.report.timing import describe_measurement
 from distillora.report.tradeoff import tradeoff_figure
 from distillora.report.verdict import judge
+from report.conftest import PUBLISHED
 
 NOTE = "† not comparable: several jobs shared the machine"
 

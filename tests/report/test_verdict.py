@@ -289,7 +289,7 @@ def test_an_ensemble_does_not_compete_and_is_no_floor(make_run):
         "The ensemble ‘both’ (mean of the logits of odd and even, all seeds), which cannot ship, "
         "reaches a weighted F1 of 0.9800."
     ) in verdict.text
-    page = compose(results, ())
+    page = compose(results)
     assert "floor" not in verdict.text and "floor" not in str(page.sections)
     (figure,) = (
         b for s in page.sections for b in s.blocks if b.kind == "figure" and "cost" in b.name

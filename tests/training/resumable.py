@@ -12,7 +12,7 @@ import numpy as np
 from distillora.artifacts import write_atomic
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.models.adapters import add_adapter
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
 from distillora.progress import Reporter
 from distillora.recipe import LoraTuning, Training
 from distillora.runtime import set_seed, start_processes
@@ -28,10 +28,7 @@ LOGGED = [50, 60, 100, 120, 150, 180]
 ROWS = 475
 
 _PLAIN = {"method": "lora", "rank": 4, "alpha": 8, "dropout": 0.2}
-_EVERY_VARIANT = {
-    **{"rslora": True, "dora": True, "initialisation": "pissa", "plus_ratio": 4},
-    **{"targets": "all", "full_layers": [0]},
-}
+_EVERY_VARIANT = {"rslora": True, "dora": True, "targets": "all"}
 _ADAPTERS = {"lora": _PLAIN, "variants": _PLAIN | _EVERY_VARIANT}
 
 
@@ -44,9 +41,8 @@ def train_tiny(folder: Path, tuning: str) -> None:
     start_processes()
     set_seed(5)
     model = tiny_model(seed=5, num_hidden_layers=2)
-    settings = LoraTuning(**_ADAPTERS[tuning]) if tuning in _ADAPTERS else None
-    if settings:
-        model = add_adapter(model, settings)
+    if tuning in _ADAPTERS:
+        model = add_adapter(model, LoraTuning(**_ADAPTERS[tuning]))
     examples, objective = _with_extra_text() if tuning == "extra text" else _labelled()
     validation = tiny_tokens(rows=60, seed=1)
     trained = train(
@@ -64,7 +60,6 @@ def train_tiny(folder: Path, tuning: str) -> None:
         tensorboard=folder / "tensorboard",
         reporter=Reporter(quiet=True),
         title="tiny",
-        plus_ratio=settings.plus_ratio if settings else 1.0,
     )
     write_atomic(folder / "outcome.json", json.dumps(_outcome(model, trained)))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from distillora.training.label_losses import (
     UNLABELLED,
     LabelTerm,
-    asymmetric_loss,
+    binary_focal_loss,
     focal_loss,
     has_label,
     label_weights,
@@ -33,15 +33,11 @@ TERMS = [
     pytest.param(CLASSES, {}, id="plain-classes"),
     pytest.param(CLASSES, {"kind": "weighted", "weights": WEIGHTS}, id="weighted-classes"),
     pytest.param(CLASSES, {"kind": "focal"}, id="focal-classes"),
-    pytest.param(CLASSES, {"kind": "focal", "smoothing": 0.1}, id="smooth-focal-classes"),
     pytest.param(CLASSES, {"kind": "focal", "focal_gamma": 0.5}, id="small-gamma-classes"),
     pytest.param(MULTI_HOT, {}, id="plain"),
     pytest.param(MULTI_HOT, {"kind": "weighted", "weights": WEIGHTS}, id="weighted"),
-    pytest.param(MULTI_HOT, {"kind": "focal", "smoothing": 0.1}, id="smooth-focal"),
+    pytest.param(MULTI_HOT, {"kind": "focal"}, id="focal"),
     pytest.param(MULTI_HOT, {"kind": "focal", "focal_gamma": 0.5}, id="small-gamma"),
-    pytest.param(MULTI_HOT, {"kind": "asymmetric"}, id="asymmetric"),
-    pytest.param(MULTI_HOT, {"kind": "asymmetric", "margin": 0.0}, id="no-margin"),
-    pytest.param(MULTI_HOT, {"kind": "asymmetric", "gamma_pos": 0.5, "gamma_neg": 0.5}, id="half"),
 ]
 
 
@@ -57,10 +53,9 @@ def test_a_plain_term_is_the_label_loss_to_the_last_digits(targets: Tensor, logi
     assert LabelTerm()(logits, targets).item() == pytest.approx(label_loss(logits, targets).item())
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_focal_loss_without_gamma_is_cross_entropy(logits: Tensor, smoothing: float) -> None:
-    expected = F.cross_entropy(logits, CLASSES, reduction="none", label_smoothing=smoothing)
-    assert torch.allclose(focal_loss(logits, CLASSES, 0.0, smoothing), expected)
+def test_focal_loss_without_gamma_is_cross_entropy(logits: Tensor) -> None:
+    expected = F.cross_entropy(logits, CLASSES, reduction="none")
+    assert torch.allclose(focal_loss(logits, CLASSES, 0.0), expected)
 
 
 def test_focal_loss_scales_each_row_by_how_wrong_it_is(logits: Tensor) -> None:
@@ -75,39 +70,16 @@ def test_focal_loss_of_two_equal_logits_by_hand() -> None:
     assert loss.item() == pytest.approx(math.log(2) / 8)
 
 
-def test_the_asymmetric_loss_without_gammas_and_margin_is_binary_cross_entropy(
-    logits: Tensor,
-) -> None:
-    soft = 0.9 * MULTI_HOT + 0.05
-    for targets in (MULTI_HOT, soft):
-        expected = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean(1)
-        assert torch.allclose(asymmetric_loss(logits, targets, 0.0, 0.0, 0.0), expected)
+def test_the_binary_focal_loss_without_gamma_is_binary_cross_entropy(logits: Tensor) -> None:
+    expected = F.binary_cross_entropy_with_logits(logits, MULTI_HOT, reduction="none").mean(1)
+    assert torch.allclose(binary_focal_loss(logits, MULTI_HOT, 0.0), expected)
 
 
-def test_the_asymmetric_loss_is_its_formula(logits: Tensor) -> None:
-    p, y = expit(logits.detach().numpy()), MULTI_HOT.numpy()
-    shifted = np.maximum(p - 0.2, 0)
-    positive, negative = (1 - p) * np.log(p), shifted**4 * np.log(1 - shifted)
-    expected = -(y * positive + (1 - y) * negative).mean(axis=1)
-    ours = asymmetric_loss(logits, MULTI_HOT, 1.0, 4.0, 0.2).detach()
-    np.testing.assert_allclose(ours, expected, rtol=1e-10)
-
-
-def test_the_asymmetric_loss_by_hand() -> None:
-    # p = 1/2 and margin 1/4: absent, (1/4)^2 log(4/3); present, (1/2) log 2
-    absent, present = (
-        asymmetric_loss(torch.zeros(1, 1), torch.full((1, 1), y), 1.0, 2.0, 0.25).item()
-        for y in (0.0, 1.0)
-    )
-    assert absent == pytest.approx(math.log(4 / 3) / 16)
-    assert present == pytest.approx(math.log(2) / 2)
-
-
-def test_an_absent_label_below_the_margin_costs_nothing_and_pulls_nothing() -> None:
-    logits = torch.tensor([[-3.0]], requires_grad=True)  # p = 0.047
-    loss = asymmetric_loss(logits, torch.zeros(1, 1), 0.0, 4.0, 0.05)
-    loss.sum().backward()
-    assert loss.item() == 0 and logits.grad is not None and logits.grad.item() == 0
+def test_the_binary_focal_loss_of_an_even_chance_by_hand() -> None:
+    # p = 1/2, whether the label is there or not: (1/2)^3 x log 2
+    for target in (0.0, 1.0):
+        loss = binary_focal_loss(torch.zeros(1, 1), torch.full((1, 1), target), 3.0)
+        assert loss.item() == pytest.approx(math.log(2) / 8)
 
 
 def test_the_focal_loss_of_multi_label_data_is_lins_binary_form(logits: Tensor) -> None:
@@ -147,17 +119,6 @@ def test_a_rare_class_alone_in_its_batch_still_counts_more() -> None:
     logits, classes = torch.zeros(1, 2), torch.tensor([1])
     term = LabelTerm("weighted", weights=(0.5, 3.0))
     assert term(logits, classes).item() == pytest.approx(3 * math.log(2))
-
-
-def test_smoothing_is_cross_entropys_own_for_classes_and_a_move_to_one_half_for_labels(
-    logits: Tensor,
-) -> None:
-    term = LabelTerm(smoothing=0.2)
-    expected = F.cross_entropy(logits, CLASSES, label_smoothing=0.2)
-    assert term(logits, CLASSES).item() == pytest.approx(expected.item())
-    moved = torch.where(MULTI_HOT == 1, 0.9, 0.1).double()
-    expected = F.binary_cross_entropy_with_logits(logits, moved)
-    assert term(logits, MULTI_HOT).item() == pytest.approx(expected.item())
 
 
 def test_class_weights_are_inverse_square_roots_whose_mean_over_the_rows_is_one() -> None:
@@ -228,11 +189,6 @@ def test_gradients_are_those_of_finite_differences(
 ) -> None:
     term = LabelTerm(**settings)
     assert torch.autograd.gradcheck(lambda rows: term(rows, targets), (logits,))
-
-
-def test_the_asymmetric_loss_refuses_classes(logits: Tensor) -> None:
-    with pytest.raises(ValueError, match="multi-label"):
-        LabelTerm("asymmetric")(logits, CLASSES)
 
 
 @BOTH

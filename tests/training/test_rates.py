@@ -1,4 +1,4 @@
-"""Some weights learn at a rate of their own, as groups of plain PyTorch would."""
+"""The head learns at a rate of its own, as a group of plain PyTorch would."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from adapted import lora, take_steps
+from adapted import lora
 from distillora.evaluation.metrics import epoch_metrics
-from distillora.models.adapters import add_adapter
+from distillora.models.adapters import add_adapter, head_weights
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.training.batches import Examples
 from distillora.training.objectives import TrainingLoss
-from distillora.training.rates import factors_b, set_rate
+from distillora.training.rates import set_rate
 from distillora.training.trainer import train
 from tiny import learnable_classes, tiny_batch, tiny_model, tiny_tokens
 
-RATE, RATIO = 1e-3, 16.0
+RATE, HEAD_RATE = 1e-3, 1.6e-2
 
 
 def adapted() -> Any:
@@ -30,6 +30,10 @@ def adapted() -> Any:
 
 def trainable(model: Any) -> dict[str, torch.nn.Parameter]:
     return {name: w for name, w in model.named_parameters() if w.requires_grad}
+
+
+def is_head(name: str) -> bool:
+    return "pooler" in name or "classifier" in name
 
 
 def step(model: Any, optimizer: torch.optim.Optimizer) -> None:
@@ -41,11 +45,11 @@ def step(model: Any, optimizer: torch.optim.Optimizer) -> None:
 def test_the_same_steps_as_plain_pytorch_with_two_rates() -> None:
     ours, plain = adapted(), adapted()
     optimizer = torch.optim.AdamW(trainable(ours).values(), lr=RATE, weight_decay=0.01)
-    set_rate(optimizer, factors_b(ours), RATE * RATIO)
+    set_rate(optimizer, head_weights(ours), HEAD_RATE)
     weights = trainable(plain)
-    of_b = [w for name, w in weights.items() if "lora_B" in name]
-    others = [w for name, w in weights.items() if "lora_B" not in name]
-    groups = [{"params": others, "lr": RATE}, {"params": of_b, "lr": RATE * RATIO}]
+    head = [w for name, w in weights.items() if is_head(name)]
+    others = [w for name, w in weights.items() if not is_head(name)]
+    groups = [{"params": others, "lr": RATE}, {"params": head, "lr": HEAD_RATE}]
     expected = torch.optim.AdamW(groups, weight_decay=0.01)
     for _ in range(4):
         step(ours, optimizer)
@@ -54,31 +58,22 @@ def test_the_same_steps_as_plain_pytorch_with_two_rates() -> None:
         assert torch.equal(weight, weights[name]), name
 
 
-def test_the_first_step_of_adam_moves_b_ratio_times_as_far_as_all_else() -> None:
-    model = adapted()
-    take_steps(model, 1)  # A has a gradient once B has left zero
+def test_the_first_step_of_adam_moves_every_weight_by_its_rate() -> None:
+    model = tiny_model(num_hidden_layers=2)
     before = {name: w.detach().clone() for name, w in trainable(model).items()}
     optimizer = torch.optim.AdamW(trainable(model).values(), lr=RATE, weight_decay=0.0, eps=1e-20)
-    set_rate(optimizer, factors_b(model), RATE * RATIO)
+    set_rate(optimizer, head_weights(model), HEAD_RATE)
     step(model, optimizer)
     for name, weight in trainable(model).items():
-        rate = RATE * RATIO if "lora_B" in name else RATE
+        rate = HEAD_RATE if is_head(name) else RATE
         # the step of Adam is lr x sign of the gradient, the first time
         assert (weight - before[name]).abs().max().item() == pytest.approx(rate, rel=1e-2), name
 
 
-@pytest.mark.parametrize(
-    ("make", "ratio", "head"),
-    [
-        (adapted, 1.0, None),
-        (adapted, RATIO, None),
-        (adapted, RATIO, 5e-3),
-        (partial(tiny_model, num_hidden_layers=2), 1.0, 5e-3),
-    ],
-)
-def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
+@pytest.mark.parametrize("head", [None, 5e-3])
+@pytest.mark.parametrize("make", [adapted, partial(tiny_model, num_hidden_layers=2)])
+def test_training_gives_the_head_its_rate_through_warmup_and_decay(
     make: Callable[[], Any],
-    ratio: float,
     head: float | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -110,7 +105,6 @@ def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
         tensorboard=tmp_path / "tensorboard",
         reporter=Reporter(quiet=True),
         title="tiny",
-        plus_ratio=ratio,
         head_learning_rate=head,
     )
     # linear: 2 steps up, 8 down
@@ -119,7 +113,5 @@ def test_training_gives_b_and_the_head_their_rates_through_warmup_and_decay(
     for found, share in zip(rates, shape, strict=True):
         assert set(found) == set(trainable(model))
         for name, rate in found.items():
-            own = RATE * ratio if "lora_B" in name else RATE
-            if head is not None and ("pooler" in name or "classifier" in name):
-                own = head
+            own = head if head is not None and is_head(name) else RATE
             assert rate == pytest.approx(own * share), name

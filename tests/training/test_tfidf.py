@@ -16,7 +16,7 @@ from distillora.errors import IntegrityError, ModelError
 from distillora.models.tfidf import TfidfClassifier, tfidf_config
 from distillora.probabilities import sigmoid, softmax
 from distillora.recipe import Data
-from distillora.training.tfidf import FittedTfidf, fit_tfidf
+from distillora.training.fit_tfidf import FittedTfidf, fit_tfidf
 
 CORPUS = load_dataset(Data(source="sample"))
 TRAIN, TEST = CORPUS.splits["train"], CORPUS.splits["test"]
@@ -124,5 +124,5 @@ def test_a_damaged_or_missing_model_is_refused(tmp_path):
 
 def test_texts_without_a_word_in_common_are_refused():
     config = tfidf_config(("a", "b"), multi_label=False)
-    with pytest.raises(ModelError, match="no word that stands in 2 training texts"):
+    with pytest.raises(ModelError, match="no word that occurs in 2 training texts"):
         fit_tfidf(config, ["one", "two", "three"], np.array([0, 1, 0]), lambda model: 0.0)

@@ -14,7 +14,8 @@ from distillora.data.stored import AboutData, is_stored
 from distillora.errors import IntegrityError, ModelError, RunFolderError
 from distillora.evaluation.predictions import has_recorded_checksum
 from distillora.evaluation.results import ArmResult, Record, Results
-from distillora.models.backbones import load_classifier, weights_sha256
+from distillora.models.backbones import load_classifier
+from distillora.models.hashes import weights_sha256
 from distillora.models.tfidf import TfidfClassifier
 
 _SPEED = {"shape", "latency_ms", "throughput", "device"}

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from distillora.data.audit import AuditRecord as AuditRecord
 from distillora.data.extra_text import ExtraTextRecord as ExtraTextRecord
@@ -249,13 +249,6 @@ class EpochRecord(Record):
     seconds: float
 
 
-def _read_teachers(value: Any) -> Any:
-    """Read the one teacher, or none, of results that were written before there could be several."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else value
-
-
 class TriedLayers(Record):
     """One choice of layers that a search measured, with its loss on validation."""
 
@@ -264,7 +257,10 @@ class TriedLayers(Record):
 
 
 class LayerSearchRecord(Record):
-    """How ``searched`` layers were found: every choice in order, and the seconds it took."""
+    """How a search found layers: every choice in order, and the seconds it took.
+
+    Only recorded runs have one: searching was removed after commit bd36da9.
+    """
 
     tried: tuple[TriedLayers, ...]
     seconds: float
@@ -331,7 +327,7 @@ class ArmResult(Record):
         members: for an ensemble, the models whose logits it averages, as ``arm, seed n``.
         layers: indices (from 0) of the layers that it kept of the model that it started from;
             empty for a baseline and for an ensemble.
-        search: how they were found, where they were searched.
+        search: how a search found them; None in any run that is not recorded.
         best_epoch: the epoch whose weights were kept, chosen on validation by ``best_metric``
             (empty for an ensemble).
         temperature: what to divide the logits by for calibrated probabilities, from validation;
@@ -365,9 +361,7 @@ class ArmResult(Record):
     tuning: str
     objective: str
     architecture: str
-    teachers: Annotated[tuple[str, ...], BeforeValidator(_read_teachers)] = Field(
-        default=(), validation_alias=AliasChoices("teachers", "teacher")
-    )
+    teachers: tuple[str, ...] = ()
     teacher_seeds: tuple[int, ...] = ()
     teacher_precision: str | None = None
     members: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ from distillora.inference.bundle import (
     Quality,
 )
 from distillora.inference.classifier import TextClassifier
-from distillora.models.backbones import output_layer
+from distillora.models.heads import output_layer
 from distillora.probabilities import to_probabilities
 from distillora.progress import Reporter
 from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity

@@ -14,7 +14,7 @@ from distillora.data.labels import are_emotions
 from distillora.evaluation.results import SplitMetrics
 from distillora.exporting.arm import TrainedArm
 from distillora.inference.bundle import ONNX_FILES, Manifest, Precision, Quality
-from distillora.models.backbones import BUNDLED, BUNDLED_ID
+from distillora.models.origin import BUNDLED, BUNDLED_ID
 from distillora.recipe import GOEMOTIONS_ID, Data, Recipe
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

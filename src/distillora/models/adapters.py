@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import (
     LoraConfig,
     PeftModel,
@@ -19,14 +17,15 @@ from peft import (
     set_peft_model_state_dict,
 )
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from distillora.errors import IntegrityError
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
+from distillora.models.heads import head_modules
 from distillora.models.layers import copy_weights
-from distillora.models.targets import adapted_modules, full_modules, head_modules
+from distillora.models.targets import adapted_modules
 from distillora.recipe import LoraTuning
 
 BASE_RECORD = "base.json"
@@ -39,8 +38,8 @@ class AdapterStart:
 
     Attributes:
         base_name: where the base model came from.
-        base_sha256: a hash of the base's weights, without what is trained in full beside the
-            adapters (a new head is random, so it says nothing about the base).
+        base_sha256: a hash of the base's weights without the head (a new head is random, so it
+            says nothing about the base).
         weights: the trainable weights, by name, in memory of their own.
     """
 
@@ -52,18 +51,13 @@ class AdapterStart:
 def add_adapter(model: PreTrainedModel, tuning: LoraTuning) -> Any:
     """Freeze the encoder and add trainable low-rank adapters; the head stays trainable.
 
-    PEFT keeps a frozen copy of what is trained in full (the head, ``full_layers``) beside it,
-    which its total counts too. On the meta device, to count, PiSSA is left out: it changes values,
-    not shapes.
+    PEFT keeps a frozen copy of the head beside the one that is trained, and its total counts both.
 
     Raises:
-        ModelError: a target, a layer or a rank does not fit the model.
+        ModelError: a target does not fit the model.
     """
-    targets = adapted_modules(model, tuning)
-    in_full = [*head_modules(model), *full_modules(model, tuning)]
-    on_meta = model.device.type == "meta"
-    digest = "" if on_meta else weights_sha256(model, in_full)
-    pissa = tuning.initialisation == "pissa" and not on_meta
+    targets, head = adapted_modules(model, tuning), head_modules(model)
+    digest = "" if model.device.type == "meta" else weights_sha256(model, head)
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=tuning.rank,
@@ -71,9 +65,8 @@ def add_adapter(model: PreTrainedModel, tuning: LoraTuning) -> Any:
         lora_dropout=tuning.dropout,
         use_rslora=tuning.rslora,
         use_dora=tuning.dora,
-        init_lora_weights="pissa" if pissa else True,
         target_modules=targets,
-        modules_to_save=in_full,
+        modules_to_save=head,
     )
     adapted = get_peft_model(model, config)
     weights = {n: w.detach().clone() for n, w in adapted.named_parameters() if w.requires_grad}
@@ -94,7 +87,7 @@ def head_weights(model: Any) -> list[nn.Parameter]:
 
 
 def adapter_state(model: Any) -> dict[str, Tensor]:
-    """Return the weights that belong to the adapter's folder: factors and what is trained in full.
+    """Return the weights that belong to the adapter's folder: the factors and the head.
 
     They share memory with the model.
     """
@@ -109,40 +102,10 @@ def merge_adapter(model: Any) -> Any:
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Write adapters and head as safetensors, and which base they belong to, as ``base.json``.
-
-    PiSSA trains on a base whose weights it has changed. What is written is the same update for the
-    base as it was: see :func:`_as_plain_lora`.
-    """
+    """Write adapters and head as safetensors, and which base they belong to, as ``base.json``."""
     model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
-    config = model.peft_config["default"]
-    if config.init_lora_weights == "pissa":
-        _as_plain_lora(folder, model.start)
     record = {"name": model.start.base_name, "weights_sha256": model.start.base_sha256}
     (folder / BASE_RECORD).write_text(json.dumps(record, indent=1))
-
-
-def _as_plain_lora(folder: Path, start: AdapterStart) -> None:
-    """Turn a saved PiSSA adapter into a LoRA of twice the rank for the unchanged base.
-
-    PiSSA (arXiv 2404.02948) splits W into a frozen rest and s B0 A0, so that the trained weight is
-    W + s (B A - B0 A0) = W + s [B, -B0] [A; A0]. PEFT's own conversion
-    (``path_initial_model_for_weight_conversion``) writes the factors alone: it would lose the head.
-    """
-    weights = load_file(folder / _WEIGHTS)
-    first = {name.replace(".default.", "."): weight.cpu() for name, weight in start.weights.items()}
-    for name, weight in weights.items():
-        if ".lora_A." in name:
-            weights[name] = torch.cat([weight, first[name]], dim=0)
-        elif ".lora_B." in name:
-            weights[name] = torch.cat([weight, -first[name]], dim=1)
-    save_file(weights, folder / _WEIGHTS, metadata={"format": "pt"})
-    config = LoraConfig.from_pretrained(folder)
-    config.init_lora_weights = True
-    config.r *= 2
-    # the scale is to stay what it was: alpha / r, or alpha / sqrt(r)
-    config.lora_alpha *= math.sqrt(2) if config.use_rslora else 2
-    config.save_pretrained(folder)
 
 
 def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
@@ -161,8 +124,8 @@ def load_adapter(base: PreTrainedModel, folder: Path) -> Any:
     if found != expected:
         raise IntegrityError(
             f"The adapter in {folder} was trained on '{name}' with weights of sha256 "
-            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... On another base it "
-            "means nothing. Load it on the first, with the same layers kept."
+            f"{expected[:12]}..., not on '{_name(base)}' with {found[:12]}... It does not fit "
+            "any other base. Load it on the first, with the same layers kept."
         )
     try:
         weights = load_file(folder / _WEIGHTS)

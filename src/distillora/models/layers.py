@@ -1,4 +1,4 @@
-"""Which layers of a model to keep, and the smaller model that is made of them."""
+"""Choosing layers of a model, and building a smaller model of them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def choose_layers(
     count = max(1, n_layers // 2) if count is None else count
     if not 1 <= count <= len(candidates):
         raise ModelError(
-            f"{count} layers are asked for by '{rule}', and a model of {n_layers} layers has "
-            f"{len(candidates)} such. Ask for fewer, or start from a deeper model."
+            f"The rule '{rule}' cannot choose {count} of {n_layers} layers, only 1 to "
+            f"{len(candidates)}. Keep fewer, or start from a deeper model."
         )
     if rule == "first":
         return candidates[:count]
@@ -60,7 +60,7 @@ def _check_indices(indices: tuple[int, ...], n_layers: int) -> tuple[int, ...]:
     if not indices:
         raise ModelError("The list of layers is empty; keep at least one.")
     if len(indices) > n_layers:
-        raise ModelError(f"{len(indices)} layers are asked for of a model that has {n_layers}.")
+        raise ModelError(f"{len(indices)} layers are listed, and the model has only {n_layers}.")
     for index in indices:
         if not 0 <= index < n_layers:
             raise ModelError(
@@ -68,7 +68,7 @@ def _check_indices(indices: tuple[int, ...], n_layers: int) -> tuple[int, ...]:
                 f"0 to {n_layers - 1}."
             )
     if list(indices) != sorted(set(indices)):
-        raise ModelError(f"Layer indices must rise and stand once each: {list(indices)}")
+        raise ModelError(f"Layer indices must increase, each listed once: {list(indices)}")
     return indices
 
 
@@ -83,7 +83,7 @@ def find_layers(model: PreTrainedModel) -> str:
     """Return the name of the ModuleList that holds the layers, e.g. ``bert.encoder.layer``.
 
     Raises:
-        ModelError: the layers do not sit in one ModuleList (ALBERT shares one layer, for example).
+        ModelError: the layers are not in one ModuleList (ALBERT shares one layer, for example).
     """
     n_layers = model.config.num_hidden_layers
     found = [
@@ -93,7 +93,7 @@ def find_layers(model: PreTrainedModel) -> str:
     ]
     if len(found) != 1:
         raise ModelError(
-            f"{type(model).__name__} cannot be used: its {n_layers} layers do not sit in one list. "
+            f"{type(model).__name__} cannot be used: its {n_layers} layers are not in one list. "
             "BERT, RoBERTa, ELECTRA, DistilBERT, MPNet, DeBERTa-v2 and ModernBERT work."
         )
     return str(found[0])
@@ -132,7 +132,7 @@ def select_weights(
 def keep_layers(model: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:
     """Make a student: the model's embeddings, head and these of its layers, copied.
 
-    The student is built from its own configuration, so that what is saved loads again as it was.
+    The student is built from its own configuration, so a saved student loads again unchanged.
     ModernBERT has no norm before the attention of its first layer: a student whose first layer
     comes from further up leaves that norm behind.
     """

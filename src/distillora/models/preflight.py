@@ -1,7 +1,7 @@
-"""LoRA preflight: the known traps, looked for before training and after saving.
+"""LoRA preflight: checks for known failures, before training and after saving.
 
-Every check takes seconds at most. What fails raises an error of the tree in ``errors.py``; a
-learning rate that is merely odd is a warning.
+Each takes seconds at most. A failure raises an error of ``errors.py``; an unusual learning rate is
+only a warning.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from distillora.data.tokens import TokenizedSplit
 from distillora.errors import AdapterError
 from distillora.models.adapters import adapter_state, load_adapter, merge_adapter
 from distillora.models.forward import predict_logits
-from distillora.models.targets import head_modules
+from distillora.models.heads import head_modules
 
 # LoRA's best rate is about ten times that of full fine-tuning, at any rank (Schulman and Thinking
 # Machines 2025, "LoRA Without Regret"); the LoRA paper's table 9 has 2e-4 to 5e-4 for RoBERTa
@@ -30,22 +30,16 @@ LOWEST_RATE, HIGHEST_RATE = 1e-4, 1e-2
 _ROWS = 16
 # of the largest logit, or weight of a tensor; rounding in float32 is some hundred times smaller
 _LOGIT_TOLERANCE, _WEIGHT_TOLERANCE = 1e-4, 1e-5
-_NEXT = "It is not used: run the same command again, and if it stays, report it with the recipe."
+_NEXT = "It is not used. Run the same command again; if it fails again, report it with the recipe."
 
 
-def check_learning_rate(rate: float, plus_ratio: float = 1.0) -> str | None:
-    """Return a warning if adapters would hardly learn, or fall apart, at this learning rate.
-
-    With LoRA+ the rate of B counts, which is ``plus_ratio`` times ``rate``: B starts at zero, so
-    its pace is the adapter's.
-    """
-    fastest = rate * plus_ratio
-    if LOWEST_RATE <= fastest <= HIGHEST_RATE:
+def check_learning_rate(rate: float) -> str | None:
+    """Return a warning if adapters would hardly learn, or diverge, at this learning rate."""
+    if LOWEST_RATE <= rate <= HIGHEST_RATE:
         return None
-    what, outcome = ("high", "diverge") if fastest > HIGHEST_RATE else ("low", "hardly move")
-    of_b = f" ({fastest:.3g} for B)" if plus_ratio > 1 else ""
+    what, outcome = ("high", "diverge") if rate > HIGHEST_RATE else ("low", "hardly move")
     return (
-        f"training.learning_rate {rate:.3g}{of_b} is {what} for LoRA: adapters may {outcome}. "
+        f"training.learning_rate {rate:.3g} is {what} for LoRA: adapters may {outcome}. "
         f"{LOWEST_RATE:g} to {HIGHEST_RATE:g} is usual; try 1e-3."
     )
 
@@ -67,14 +61,14 @@ def check_trainable(model: Any) -> None:
     base = model.get_base_model()
     for name in head_modules(base):
         inside = base.get_submodule(name).named_parameters(name)
-        # PEFT keeps the head as it was beside the one that learns
+        # PEFT keeps a frozen copy of the head beside the trained one
         _refuse_frozen("head", {n: w for n, w in inside if "original_module." not in n})
     saved = {weight.data_ptr() for weight in adapter_state(model).values()}
     for name, weight in model.named_parameters():
         if weight.requires_grad and weight.data_ptr() not in saved:
             raise AdapterError(
                 f"{name} is trained, but it would not be saved with the adapter. Train only what "
-                "tuning.targets and tuning.full_layers name, and the head."
+                "tuning.targets names, and the head."
             )
 
 
@@ -88,9 +82,9 @@ def _refuse_frozen(what: str, weights: dict[str, nn.Parameter]) -> None:
 
 
 def check_moved(model: Any) -> None:
-    """Make sure, after training, that every adapter and every module trained in full has moved.
+    """Make sure, after training, that every adapter and every module of the head has changed.
 
-    Of an adapter B must have: at zero, or where PiSSA put it, the adapter does nothing.
+    Of an adapter, B must have: it starts at zero, where the adapter does nothing.
 
     Raises:
         AdapterError: one is, to the last bit, what it was before training.
@@ -112,7 +106,7 @@ def check_moved(model: Any) -> None:
 
 
 def _part(name: str) -> str:
-    """Return what must move as one: the module with this B, or the module trained in full."""
+    """Return what must change as one: the module with this B, or a module of the head."""
     for sign in (".lora_B.", ".modules_to_save."):
         before, found, _ = name.partition(sign)
         if found:
@@ -122,7 +116,7 @@ def _part(name: str) -> str:
 
 @dataclass(frozen=True)
 class Probe:
-    """A few texts, and what the trained model in memory says to them.
+    """A few texts, and the logits that the trained model in memory gives them.
 
     Attributes:
         tokens: the texts.
@@ -135,24 +129,24 @@ class Probe:
     logits: npt.NDArray[np.float32]
 
     def check_reload(self, base: PreTrainedModel, folder: Path) -> Any:
-        """Make sure that the saved adapter on a fresh base says the same; return the two.
+        """Make sure that the saved adapter on a fresh base gives the same logits; return both.
 
         Raises:
             IntegrityError: the base is not the one that the adapter was trained on.
-            AdapterError: it says something else.
+            AdapterError: the logits differ.
         """
         reloaded = load_adapter(base, folder)
         self._compare_logits(reloaded, f"The adapter in {folder}, loaded onto its base,")
         return reloaded
 
     def check_merged(self, merged: nn.Module, folder: Path, reloaded: Any) -> None:
-        """Make sure that the merged model, as loaded from its folder, says the same.
+        """Make sure that the merged model, as loaded from its folder, gives the same logits.
 
-        Its weights must also be those of the reloaded adapter merged, for one adapter out of many
-        may change the logits too little to be seen. ``reloaded`` is merged in place.
+        Its weights must also be those of the reloaded adapter merged, because a single adapter may
+        change the logits too little to notice. ``reloaded`` is merged in place.
 
         Raises:
-            AdapterError: it says something else, or its weights differ.
+            AdapterError: the logits or the weights differ.
         """
         what = f"The merged model in {folder}"
         self._compare_logits(merged, what)
@@ -171,23 +165,23 @@ class Probe:
         # written so that NaN fails, too
         if not difference <= _LOGIT_TOLERANCE * max(1.0, float(np.abs(self.logits).max())):
             raise AdapterError(
-                f"{what} does not say what the trained model says: logits differ by up to "
+                f"{what} does not give the logits of the trained model: logits differ by up to "
                 f"{difference:.2g}. {_NEXT}"
             )
 
 
 def take_probe(model: nn.Module, tokens: TokenizedSplit, pad_token_id: int) -> Probe:
-    """Let the trained model, adapters and all, score the first few rows of a split."""
+    """Return the logits of the trained model, adapters included, for the first rows of a split."""
     rows = tokens.first(_ROWS)
     return Probe(rows, pad_token_id, predict_logits(model, rows, pad_token_id))
 
 
-def preflight(model: Any, rate: float, plus_ratio: float, warn: Callable[[str], None]) -> None:
-    """Run what is checked before training.
+def preflight(model: Any, rate: float, warn: Callable[[str], None]) -> None:
+    """Run the checks before training.
 
     Raises:
         AdapterError: as :func:`check_trainable`.
     """
     check_trainable(model)
-    if warning := check_learning_rate(rate, plus_ratio):
+    if warning := check_learning_rate(rate):
         warn(warning)

@@ -1,4 +1,4 @@
-"""Which modules of an encoder get an adapter, and which are trained in full."""
+"""Which modules of an encoder get an adapter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from distillora.errors import ModelError, did_you_mean
+from distillora.models.heads import head_modules
 from distillora.models.layers import find_layers
 from distillora.recipe import LoraTuning
 
@@ -28,14 +29,13 @@ def resolve_targets(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
     Raises:
         ModelError: a name matches no linear module, or the architecture has no default.
     """
-    linear = _linear_modules(model, tuning)
+    linear = _linear_modules(model)
     known = sorted({name.rsplit(".", 1)[-1] for name in linear})
     for target in (targets := _named_targets(model, tuning, known)):
         if not any(_ends_with(name, target) for name in linear):
-            where = " outside full_layers" if tuning.full_layers else ""
             raise ModelError(
                 f"tuning.targets: '{target}' matches no linear module of "
-                f"{type(model).__name__}{where}.{did_you_mean(target, known)}"
+                f"{type(model).__name__}.{did_you_mean(target, known)}"
             )
     return targets
 
@@ -44,54 +44,10 @@ def adapted_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
     """Return the full names of the modules that get an adapter.
 
     Raises:
-        ModelError: as ``resolve_targets``; or PiSSA is asked for more singular vectors than a
-            module has.
+        ModelError: as ``resolve_targets``.
     """
     targets = resolve_targets(model, tuning)
-    linear = _linear_modules(model, tuning)
-    found = {n: m for n, m in linear.items() if any(_ends_with(n, t) for t in targets)}
-    if tuning.initialisation == "pissa":
-        name, module = min(found.items(), key=lambda item: min(item[1].weight.shape))
-        if tuning.rank > (most := min(module.weight.shape)):
-            raise ModelError(
-                f"tuning.rank: PiSSA takes as many singular vectors, and {name} has {most}, fewer "
-                f"than {tuning.rank}. Set rank to {most} or less, or initialisation to default."
-            )
-    return list(found)
-
-
-def full_modules(model: PreTrainedModel, tuning: LoraTuning) -> list[str]:
-    """Return the names of the layers that are trained in full.
-
-    Raises:
-        ModelError: an index is out of range, or no layer is left for adapters.
-    """
-    if not tuning.full_layers:
-        return []
-    n_layers = model.config.num_hidden_layers
-    if (last := tuning.full_layers[-1]) >= n_layers:
-        raise ModelError(
-            f"tuning.full_layers: index {last} is out of range: this arm's model has layers "
-            f"0 to {n_layers - 1}."
-        )
-    if len(tuning.full_layers) == n_layers:
-        raise ModelError(
-            "tuning.full_layers: every layer is named, so none is left for adapters. "
-            "Name fewer, or set tuning.method to full."
-        )
-    return [f"{find_layers(model)}.{index}" for index in tuning.full_layers]
-
-
-def head_modules(model: PreTrainedModel) -> list[str]:
-    """Return the names of the modules with parameters that are not the pretrained encoder.
-
-    A pooler inside the encoder counts as head: it feeds the classifier alone.
-    """
-    prefix = model.base_model_prefix
-    outer = [name for name, module in model.named_children() if name != prefix]
-    inner = [f"{prefix}.pooler"] if getattr(model.base_model, "pooler", None) is not None else []
-    modules = dict(model.named_modules())
-    return [name for name in (*inner, *outer) if any(True for _ in modules[name].parameters())]
+    return [name for name in _linear_modules(model) if any(_ends_with(name, t) for t in targets)]
 
 
 def _named_targets(model: PreTrainedModel, tuning: LoraTuning, known: list[str]) -> list[str]:
@@ -111,7 +67,7 @@ def _named_targets(model: PreTrainedModel, tuning: LoraTuning, known: list[str])
 
 def _inside_a_layer(model: PreTrainedModel, *, attention_only: bool) -> list[str]:
     """Return the names, inside a layer, of its linear modules."""
-    # ModernBERT's layers differ in a norm only, so the last one tells of all
+    # ModernBERT's layers differ in a norm only, so the last one has the names of all
     layer = model.get_submodule(find_layers(model))[-1]
     names = [name for name, module in layer.named_modules() if isinstance(module, nn.Linear)]
     # `attention` in the BERT family, `attn` in ModernBERT
@@ -120,16 +76,16 @@ def _inside_a_layer(model: PreTrainedModel, *, attention_only: bool) -> list[str
     ]
 
 
-def _linear_modules(model: PreTrainedModel, tuning: LoraTuning) -> dict[str, nn.Linear]:
-    """Return the linear modules of the encoder that may get an adapter, by their full names."""
-    trained = tuple(f"{name}." for name in (*head_modules(model), *full_modules(model, tuning)))
-    return {
-        name: module
+def _linear_modules(model: PreTrainedModel) -> list[str]:
+    """Return the full names of the linear modules of the encoder, which may get an adapter."""
+    head = tuple(f"{name}." for name in head_modules(model))
+    return [
+        name
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear)
         and name.startswith(f"{model.base_model_prefix}.")
-        and not name.startswith(trained)
-    }
+        and not name.startswith(head)
+    ]
 
 
 def _ends_with(name: str, target: str) -> bool:

@@ -1,9 +1,9 @@
 """Logistic regression on TF-IDF of words: the baseline that every encoder should beat.
 
-A text's features are its words, signs and pairs of neighbours (1-grams and 2-grams), with
-``1 + log(count)`` times the smoothed inverse document frequency, scaled to length 1 (scikit-learn's
-``TfidfVectorizer``; Salton and Buckley 1988). The model is stored as numbers (safetensors) and text
-(JSON), never as a pickle.
+A text's features are its words, punctuation marks and pairs of neighbours (1-grams and 2-grams),
+weighted by ``1 + log(count)`` times the smoothed inverse document frequency and scaled to length 1
+(scikit-learn's ``TfidfVectorizer``; Salton and Buckley 1988). The model is stored as numbers
+(safetensors) and text (JSON), never as a pickle.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Floats = npt.NDArray[np.float32]
 
 
 class TfidfConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers is not typed
-    """What a TF-IDF classifier is made with, beside its labels.
+    """The settings of a TF-IDF classifier, and its labels.
 
     Attributes:
         ngram_range: the fewest and the most words of a feature.
-        token_pattern: what a word is; a sign of punctuation or an emoji is one, too.
+        token_pattern: what counts as a word; a punctuation mark or an emoji is one, too.
         min_df: training texts that a feature must occur in.
         c: inverse strength of the L2 penalty that it was fitted with.
     """
@@ -79,7 +79,7 @@ def fit_vectorizer(config: TfidfConfig, texts: Sequence[str]) -> TfidfVectorizer
         return vectorizer.fit(texts)
     except ValueError as error:
         raise ModelError(
-            f"TF-IDF finds no word that stands in {config.min_df} training texts. "
+            f"TF-IDF finds no word that occurs in {config.min_df} training texts. "
             "Give it more texts (data.limit), or leave the baseline out."
         ) from error
 
@@ -162,5 +162,5 @@ class TfidfClassifier:
 
 
 def stored_bytes(folder: Path) -> int:
-    """Return the size of the numbers and of the vocabulary, without which they mean nothing."""
+    """Return the size of the coefficients and of the vocabulary that they belong to."""
     return sum((folder / name).stat().st_size for name in (WEIGHTS_FILE, VOCABULARY_FILE))

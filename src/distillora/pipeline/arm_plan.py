@@ -14,7 +14,6 @@ from distillora.data.extra_text import ExtraText
 from distillora.errors import ModelError
 from distillora.models.adapters import add_adapter
 from distillora.models.backbones import (
-    BUNDLED,
     build_on_meta,
     count_parameters,
     load_classifier_config,
@@ -22,13 +21,11 @@ from distillora.models.backbones import (
 )
 from distillora.models.distilbert import distilbert_config
 from distillora.models.layers import choose_layers, config_with_layers, find_layers
+from distillora.models.origin import BUNDLED
 from distillora.models.targets import resolve_targets
 from distillora.models.tfidf import TfidfClassifier, fit_vectorizer, tfidf_config
 from distillora.pipeline.describe import describe_label_loss, describe_lora
 from distillora.recipe import Arm, LoraTuning
-
-LATE_RULES = ("random", "searched")
-"""Rules whose layers are known only when an arm is made."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,8 @@ class ArmPlan:
     Attributes:
         name, arm: as in the recipe.
         config: the configuration of the model that ships.
-        layers: indices (from 0) of the layers that it keeps, of ``available``; None if that is
-            known only when it is made (``random``, ``searched``).
+        layers: indices (from 0) of the layers that it keeps, of ``available``; None for
+            ``random`` ones, which are drawn when it is made.
         trainable, total: parameters while training, adapters included.
         targets: the modules that get an adapter.
         steps: optimizer steps.
@@ -125,7 +122,7 @@ def plan_arm(
     extra_texts = 0 if path is None else len(extra[path].rows)
     origin = _origin_config(arm, dataset.label_names, plans, multi_label=multi_label)
     available = origin.num_hidden_layers
-    late = arm.init.layers in LATE_RULES
+    late = arm.init.layers == "random"
     # what `first` keeps stands for layers that are not known yet: as many, and of the same shape
     layers = choose_layers("first" if late else arm.init.layers, available, arm.init.count)
     config = config_with_layers(origin, layers)

@@ -10,7 +10,7 @@ from distillora.models.tfidf import TfidfClassifier, TfidfConfig
 from distillora.pipeline.context import PreparedData
 from distillora.progress import Reporter
 from distillora.runtime import device, watch_memory
-from distillora.training.tfidf import fit_tfidf
+from distillora.training.fit_tfidf import fit_tfidf
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from distillora.evaluation.results import Fingerprint
 from distillora.pipeline.context import RunContext
 from distillora.pipeline.describe import name_tasks
 from distillora.pipeline.differences import describe_change
-from distillora.pipeline.fingerprint import take_fingerprint
+from distillora.pipeline.fingerprint import read_fingerprint, take_fingerprint
 from distillora.pipeline.saving import BeginningRecord, TrainingRecord
 from distillora.pipeline.tasks import Task
 
@@ -67,7 +67,7 @@ def _compare(
 ) -> Change | None:
     if (torn := _find_torn(folder)) is not None:
         return Change((torn,))
-    made = BeginningRecord.read(folder).fingerprint
+    made = read_fingerprint(folder)
     needed, reasons = {}, []
     for parent in context.plan.tasks[task].parents:
         needed[parent] = made.parents.get(str(parent), "")

@@ -26,17 +26,11 @@ def name_tasks(tasks: Iterable[Task]) -> str:
 def describe_label_loss(objective: Objective) -> str:
     """Say in parentheses what is not plain in the label loss."""
     settings = {
-        "plain": [],
-        "weighted": ["weighted"],
-        "focal": [f"focal, gamma {objective.focal_gamma:g}"],
-        "asymmetric": [
-            f"asymmetric, gammas {objective.gamma_pos:g} and {objective.gamma_neg:g}, "
-            f"margin {objective.margin:g}"
-        ],
+        "plain": "",
+        "weighted": "weighted",
+        "focal": f"focal, gamma {objective.focal_gamma:g}",
     }[objective.label_loss]
-    if objective.label_smoothing:
-        settings = [*settings, f"smoothing {objective.label_smoothing:g}"]
-    return f" ({', '.join(settings)})" if settings else ""
+    return settings and f" ({settings})"
 
 
 def describe_lora(tuning: LoraTuning, targets: tuple[str, ...]) -> str:
@@ -47,14 +41,7 @@ def describe_lora(tuning: LoraTuning, targets: tuple[str, ...]) -> str:
     }
     where = groups.get(tuning.targets) if isinstance(tuning.targets, str) else None
     scale = f" (rank-stabilised, scale {tuning.scale:.3g})" if tuning.rslora else ""
-    parts = [
+    return (
         f"{'DoRA' if tuning.dora else 'LoRA'} rank {tuning.rank}, alpha {tuning.alpha:g}{scale}, "
         f"dropout {tuning.dropout:g} on {where or ', '.join(targets)}"
-    ]
-    if tuning.initialisation == "pissa":
-        parts.append("PiSSA start")
-    if tuning.plus_ratio != 1:
-        parts.append(f"LoRA+ with B {tuning.plus_ratio:g} times as fast")
-    if tuning.full_layers:
-        parts.append(f"layers {', '.join(map(str, tuning.full_layers))} of the model in full")
-    return ", ".join(parts)
+    )

@@ -22,8 +22,8 @@ from distillora.evaluation.cost import weights_bytes
 from distillora.evaluation.predictions import Predictions, read_predictions
 from distillora.evaluation.quality import Quality, evaluate_logits
 from distillora.evaluation.results import ArmResult, Cost, Parameters
-from distillora.models.backbones import weights_sha256
 from distillora.models.forward import predict_logits
+from distillora.models.hashes import weights_sha256
 from distillora.models.tfidf import TfidfClassifier, stored_bytes
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
@@ -67,7 +67,6 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
         teacher_seeds=training.teacher_seeds,
         teacher_precision=training.teacher_precision,
         layers=layers,
-        search=training.search,
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=training.best_epoch,
         best_metric=training.best_metric,

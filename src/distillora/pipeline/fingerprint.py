@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from distillora.artifacts import ArmLayout
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.chain import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
-from distillora.models.backbones import source_sha256
+from distillora.models.hashes import source_sha256
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext
+from distillora.pipeline.saving import BeginningRecord
 from distillora.pipeline.tasks import Task
-from distillora.recipe import Arm, flatten
+from distillora.recipe import Arm, drop_flat_defaults, flatten
 from distillora.runtime import resolve_precision
 
 CODE = 1
@@ -67,6 +69,18 @@ def take_fingerprint(context: RunContext, task: Task, parents: Mapping[Task, str
         backbone=_backbone(plan.arm),
         parents={str(parent): digest for parent, digest in parents.items()},
     )
+
+
+def read_fingerprint(folder: ArmLayout) -> Fingerprint:
+    """Return what an arm was made from, to be compared with what is asked for now.
+
+    Settings that were removed since are left out where they had their default.
+
+    Raises:
+        IntegrityError: it is missing or torn.
+    """
+    made = BeginningRecord.read(folder).fingerprint
+    return made.model_copy(update={"settings": drop_flat_defaults(made.settings)})
 
 
 def weight_settings(plan: ArmPlan, *, multi_label: bool) -> dict[str, Any]:

@@ -36,7 +36,6 @@ from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.report import build_report
-from distillora.report.published import published_rows
 from distillora.runtime import describe_environment, start_processes, timestamp, watch_load
 
 ROUNDS = 5
@@ -195,7 +194,7 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
             }
         )
         write_atomic(layout.results, results.model_dump_json(indent=1))
-        build_report(results, root, published_rows(results), notes)
+        build_report(results, root, notes)
         return results
 
 

@@ -21,7 +21,8 @@ from distillora.data.stored import is_stored, read_stored, store_data
 from distillora.errors import InputError
 from distillora.evaluation.comparison import compare_runs
 from distillora.evaluation.results import ArmResult, Results
-from distillora.models.backbones import BUNDLED, load_tokenizer
+from distillora.models.backbones import load_tokenizer
+from distillora.models.origin import BUNDLED
 from distillora.pipeline.changes import (
     Change,
     delete_replaced,

@@ -17,7 +17,6 @@ from distillora.evaluation.results import (
     ArmEnvironment,
     EpochRecord,
     Fingerprint,
-    LayerSearchRecord,
     identify_model,
 )
 from distillora.models.adapters import is_adapted, merge_adapter, save_adapter
@@ -56,7 +55,7 @@ class TrainingRecord(_Stored):
 
     ``choice`` says in words what was chosen on validation, beside the epoch.
     ``before`` maps what this arm depends on (arms, teacher outputs) to the seconds that it took.
-    ``layers`` are those that it kept, ``search`` how they were found.
+    ``layers`` are those that it kept.
     ``teacher_seeds`` are those of the teachers whose outputs were learnt, ``teacher_precision`` is
     what these were computed in.
     ``config_sha256`` is the hash of the configuration of a model that was not trained.
@@ -72,7 +71,7 @@ class TrainingRecord(_Stored):
     before: dict[str, float]
     choice: str | None = None
     layers: tuple[int, ...] | None = None
-    search: LayerSearchRecord | None = None
+    search: None = None  # earlier versions could search for layers, and wrote how
     teacher_seeds: tuple[int, ...] = ()
     teacher_precision: str | None = None
     config_sha256: str | None = None

@@ -12,7 +12,7 @@ from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.results import identify_model
-from distillora.models.backbones import weights_sha256
+from distillora.models.hashes import weights_sha256
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, load_arm
 from distillora.pipeline.saving import TrainingRecord
@@ -30,7 +30,6 @@ from distillora.training.teacher_cache import (
 )
 
 _TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
-_LABEL_SETTINGS = ("focal_gamma", "gamma_pos", "gamma_neg", "margin")
 
 # what a teacher, at a seed, says of a split
 OutputsBySource = Mapping[tuple[Task, str | Path], TeacherOutputs]
@@ -48,9 +47,8 @@ def make_objective(
     weighted = settings.label_loss == "weighted"
     term = LabelTerm(
         kind=settings.label_loss,
-        smoothing=settings.label_smoothing,
+        focal_gamma=settings.focal_gamma,
         weights=tuple(label_weights(targets, labels).tolist()) if weighted else None,
-        **{name: getattr(settings, name) for name in _LABEL_SETTINGS},
     )
     terms = {name: getattr(settings, name) for name in _TERMS}
     return objectives.TrainingLoss(**terms, label_term=term)

@@ -14,13 +14,13 @@ from distillora.artifacts import ArmLayout, is_sealed, write_atomic
 from distillora.errors import IntegrityError
 from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.results import ArmEnvironment, EpochRecord
-from distillora.models.backbones import config_sha256, weights_sha256
+from distillora.models.hashes import config_sha256, weights_sha256
 from distillora.models.preflight import preflight
 from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.baseline import fit_baseline
 from distillora.pipeline.build import build_base, build_model, pick_layers
 from distillora.pipeline.context import RunContext, load_arm
-from distillora.pipeline.fingerprint import best_metric, take_fingerprint
+from distillora.pipeline.fingerprint import best_metric, read_fingerprint, take_fingerprint
 from distillora.pipeline.saving import BeginningRecord, TrainingRecord, save_arm, save_sealed
 from distillora.pipeline.tasks import Task
 from distillora.pipeline.teaching import OutputsBySource, make_objective, training_examples
@@ -73,7 +73,7 @@ def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
     }
     fingerprint = take_fingerprint(context, task, needed)
     if folder.fingerprint.is_file():
-        if BeginningRecord.read(folder).fingerprint != fingerprint:
+        if read_fingerprint(folder) != fingerprint:
             raise IntegrityError(
                 f"{folder.root} holds the beginning of an arm that was made from something else. "
                 "Run the same command again: it says what changed, and with `retrain_changed` "
@@ -102,7 +102,7 @@ def _environment(
 
 
 def _make_model(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
-    layers, search = pick_layers(context, plan)
+    layers = pick_layers(context, plan)
     model = build_model(context, plan, layers)
     measured = _train_arm(context, plan, model)
     weights = ""
@@ -116,7 +116,7 @@ def _make_model(context: RunContext, plan: ArmPlan) -> tuple[Measured, str]:
             load_saved=functools.partial(load_arm, context, plan.name),
         )
         weights = weights_sha256(load_arm(context, plan.name))
-    return measured | {"layers": layers, "search": search}, weights
+    return measured | {"layers": layers}, weights
 
 
 def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
@@ -125,10 +125,8 @@ def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
     if arm.tuning.method == "none":
         taken = _measured(None, metric, _time_before(context, plan, {}))
         return taken | {"config_sha256": config_sha256(plan.config)}
-    plus_ratio = 1.0
     if isinstance(arm.tuning, LoraTuning):
-        plus_ratio = arm.tuning.plus_ratio
-        preflight(model, arm.training.learning_rate, plus_ratio, context.reporter.warn)
+        preflight(model, arm.training.learning_rate, context.reporter.warn)
     examples, outputs = training_examples(context, plan)
     trained = train(
         model,
@@ -148,7 +146,6 @@ def _train_arm(context: RunContext, plan: ArmPlan, model: Any) -> Measured:
         tensorboard=folder.tensorboard,
         reporter=context.reporter,
         title=plan.name,
-        plus_ratio=plus_ratio,
     )
     measured = _measured(trained, metric, _time_before(context, plan, outputs))
     return measured | _describe_teachers(plan, outputs)

@@ -1,4 +1,4 @@
-"""Recipes: what an experiment is made of, as frozen and validated data."""
+"""Recipes: the settings of an experiment, as frozen and validated data."""
 
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import GOEMOTIONS_CONFIG, GOEMOTIONS_ID, Data
@@ -11,6 +11,8 @@ from distillora.recipe.loading import (
     read_recipe,
 )
 from distillora.recipe.objective import LabelLoss, Objective
+from distillora.recipe.published import Published, PublishedArm
+from distillora.recipe.removed import drop_flat_defaults
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     Init,
@@ -33,11 +35,14 @@ __all__ = [
     "Layers",
     "LoraTuning",
     "Objective",
+    "Published",
+    "PublishedArm",
     "Recipe",
     "Section",
     "Training",
     "bundled_recipes",
     "change_settings",
+    "drop_flat_defaults",
     "flatten",
     "load_recipe",
     "parse_recipe",

@@ -1,4 +1,4 @@
-"""The questions that a recipe asks, and which of them no run could answer."""
+"""The contrasts of a recipe, and checks that a run could answer them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def check_contrasts(contrasts: Sequence[Contrast], arms: Mapping[str, Init]) -> 
         if what in asked:
             raise ValueError(
                 f"contrasts.{i}: '{contrast.first}' and '{contrast.second}' are contrasted "
-                "before; each question counts once in the correction"
+                "twice; each question counts once in the correction"
             )
         asked.add(what)
 

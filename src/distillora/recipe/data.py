@@ -17,7 +17,7 @@ GOEMOTIONS_REVISION = "add492243ff905527e67aeb8b80c082af02207c3"
 
 Share = Annotated[Number, Field(gt=0, lt=1)]
 
-# what belongs to data whose columns are found or named; the other formats have theirs fixed
+# keys for data whose columns are found or named; in the other formats they are fixed
 _OF_COLUMNS = ("text_column", "label_column", "label_separator")
 _OF_SPLITTING = ("split_shares", "split_seed", "drop_incomplete")
 _OF_FILES = ("validation_path", "test_path")
@@ -33,16 +33,16 @@ class Data(Section):
             keeps the only copy).
         path: the folder; for ``table`` a file, or a folder with a file for each split.
         validation_path, test_path: ``table``: files of these splits, beside ``path`` for train.
-        text_column, label_column: by default the one that is called like it.
-        label_separator: what stands between the labels in one cell, such as ``|``.
-        split_column: which column tells the split of a row; by default ``split``, if there is one.
+        text_column, label_column: by default found by their names.
+        label_separator: what separates the labels in a cell, such as ``|``.
+        split_column: the column with the split of each row; by default ``split``, if there is one.
         split_shares: train, validation, test: how rows without a given split are divided.
         split_seed: of the draw that divides them.
-        drop_incomplete: leave out rows without text or label, which are refused otherwise.
+        drop_incomplete: leave out rows without text or label instead of refusing them.
         hub_id, hub_config, hub_revision: the data set on the Hub and its pinned revision.
         taxonomy: ``goemotions`` (the labels as they are), ``ekman`` (7) or ``sentiment`` (4).
         max_length: tokens per text at most, special tokens included.
-        drop_shared: leave out training texts that validation or test hold too.
+        drop_shared: leave out training texts that are also in validation or test.
         limit: rows per split at most, for a quick trial; the report says so.
     """
 
@@ -68,7 +68,7 @@ class Data(Section):
     @model_validator(mode="before")
     @classmethod
     def _configuration_is_of_its_data_set(cls, values: Any) -> Any:
-        """Keep GoEmotions' own configuration and revision from another data set of the Hub."""
+        """Give another data set of the Hub no configuration and revision of GoEmotions."""
         if not isinstance(values, Mapping) or values.get("hub_id", GOEMOTIONS_ID) == GOEMOTIONS_ID:
             return values
         return {"hub_config": None, "hub_revision": None, **values}
@@ -111,8 +111,8 @@ class Data(Section):
                 raise ValueError(f"{other} and {key} are both '{column}'; name two columns")
         if self.split_column and (self.validation_path or self.test_path):
             raise ValueError(
-                "split_column tells the splits of one file, and validation_path and test_path "
-                "give a file each; keep one of the two ways"
+                "split_column is for one file with all splits, and validation_path and test_path "
+                "name a file for each; use one of the two ways"
             )
         if not math.isclose(sum(self.split_shares), 1.0, abs_tol=1e-6):
             raise ValueError(
@@ -128,7 +128,7 @@ class Data(Section):
         )
 
     def moved(self, place: str) -> Self:
-        """Return the same, read from another place: ``hub``, ``sample``, a folder or a file.
+        """Return the same data read from another place: ``hub``, ``sample``, a folder or a file.
 
         A table stays one, with its columns and settings.
         """

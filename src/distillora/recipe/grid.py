@@ -1,4 +1,4 @@
-"""An arm with a grid stands for many arms: one for each combination of its values."""
+"""Grids: an arm with a grid is short for one arm for each combination of its values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Values = dict[str, Any]
 
 
 def expand_grids(arms: Mapping[str, Any]) -> Values:
-    """Put in the place of each arm that has a ``grid`` one arm for each combination.
+    """Replace each arm that has a ``grid`` by one arm for each combination.
 
     A grid maps the path of a key inside the arm to a list of values; the values, joined with
     dashes, end the names of the arms that it makes.

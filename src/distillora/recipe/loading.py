@@ -1,4 +1,4 @@
-"""Reading a recipe: by name or from a file, with overrides, and with errors that help."""
+"""Reading a recipe by its name or from a file, with single settings changed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from distillora.errors import RecipeError, did_you_mean
 from distillora.recipe.contrasts import Contrast
 from distillora.recipe.data import Data
 from distillora.recipe.objective import Objective
+from distillora.recipe.published import Published, PublishedArm
+from distillora.recipe.removed import explain_removal
 from distillora.recipe.schema import Arm, Recipe
 from distillora.recipe.sections import (
     FullTuning,
@@ -67,7 +69,7 @@ def change_settings(values: Mapping[str, Any], settings: Mapping[str, Any]) -> d
     """Return the values of a recipe with some changed, each given by the path of its key.
 
     Raises:
-        RecipeError: a path leads through what has no keys.
+        RecipeError: a path goes through a value that has no keys.
     """
     changed = deepcopy(dict(values))
     for path, value in settings.items():
@@ -100,7 +102,7 @@ def parse_recipe(values: Any, where: str = "recipe") -> Recipe:
     """Validate a parsed YAML document as a recipe.
 
     Raises:
-        RecipeError: with one line for each thing that is wrong.
+        RecipeError: with one line for each mistake.
     """
     try:
         return Recipe.model_validate(values)
@@ -158,11 +160,14 @@ def _describe(item: Any) -> str:
     ]
     path = ".".join(location)
     if item["type"] == "extra_forbidden":
-        return f"{path}: unknown key.{did_you_mean(location[-1], _known_keys(location[:-1]))}"
+        removed = explain_removal(location, given=None)
+        hint = removed or did_you_mean(location[-1], _known_keys(location[:-1]))
+        return f"{path}: unknown key.{hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
     given = item.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return (f"{path}: " if path else "") + message + shown
+    removed = explain_removal(location, given)
+    return (f"{path}: " if path else "") + message + shown + (f".{removed}" if removed else "")
 
 
 # what pydantic adds to a location for a branch of a union, after the key that holds the union
@@ -184,6 +189,7 @@ def _known_keys(path: Sequence[str]) -> set[str]:
         "init": Init,
         "tuning": (LoraTuning, FullTuning, NoTuning),
         "objective": Objective,
+        "published": Published,
     }
     if not path:
         return set(Recipe.model_fields)
@@ -191,6 +197,8 @@ def _known_keys(path: Sequence[str]) -> set[str]:
         return set(Arm.model_fields)
     if len(path) == 2 and path[0] == "contrasts":
         return set(Contrast.model_fields)
+    if path[:2] == ["published", "arms"]:
+        return set(PublishedArm.model_fields)
     found = sections.get(path[-1], ())
     models = found if isinstance(found, tuple) else (found,)
     return {key for model in models for key in model.model_fields}

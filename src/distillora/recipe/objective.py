@@ -1,4 +1,4 @@
-"""The section of a recipe that says what an arm learns: labels, a teacher, text without labels."""
+"""The section ``objective`` of an arm: what it learns from, and the weights of its losses."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from distillora.recipe.removed import drop_defaults
 from distillora.recipe.sections import Number, Section
 
-LabelLoss = Literal["plain", "weighted", "focal", "asymmetric"]
+LabelLoss = Literal["plain", "weighted", "focal"]
 
 _TEACHER_TERMS = ("distillation", "logits_mse", "hidden_cosine")
-
-# settings that belong to one label loss
-_LOSS_OF = {
-    "focal_gamma": "focal",
-    "gamma_pos": "asymmetric",
-    "gamma_neg": "asymmetric",
-    "margin": "asymmetric",
-}
 
 
 class Objective(Section):
@@ -38,12 +31,9 @@ class Objective(Section):
             hardware computes it natively, else fp32.
         allow_untrained_teacher: learn from a teacher that was never tuned on the task.
         label_loss: ``plain``; ``weighted`` by how rare a label is; ``focal``, with
-            ``focal_gamma``; ``asymmetric`` (multi-label), with ``gamma_pos``, ``gamma_neg`` and
-            ``margin``. Validation losses stay plain.
-        label_smoothing: how far the labels move to the uniform distribution (single-label) or to
-            0.5 (multi-label).
-        extra_text: a UTF-8 file of texts without labels, one a line, from which the terms of the
-            teacher learn as well.
+            ``focal_gamma``. Validation losses stay plain.
+        extra_text: a UTF-8 file of texts without labels, one a line, which the terms of the teacher
+            use as well.
     """
 
     labels: Number = Field(default=1.0, ge=0)
@@ -57,27 +47,27 @@ class Objective(Section):
     allow_untrained_teacher: bool = False
     label_loss: LabelLoss = "plain"
     focal_gamma: Number = Field(default=2.0, ge=0)
-    gamma_pos: Number = Field(default=0.0, ge=0)
-    gamma_neg: Number = Field(default=4.0, ge=0)
-    margin: Number = Field(default=0.05, ge=0, lt=1)
-    label_smoothing: Number = Field(default=0.0, ge=0, lt=1)
     extra_text: Path | None = None
 
-    @field_validator("label_loss", "label_smoothing")
+    @model_validator(mode="before")
     @classmethod
-    def _labels_count(cls, value: Any, info: ValidationInfo) -> Any:
-        if value not in ("plain", 0) and info.data.get("labels") == 0:
+    def _drop_removed(cls, values: Any) -> Any:
+        return drop_defaults("objective", values)
+
+    @field_validator("label_loss")
+    @classmethod
+    def _labels_count(cls, value: LabelLoss, info: ValidationInfo) -> LabelLoss:
+        if value != "plain" and info.data.get("labels") == 0:
             raise ValueError("this is about the labels, and the weight of labels is 0")
         return value
 
-    @field_validator(*_LOSS_OF)
+    @field_validator("focal_gamma")
     @classmethod
-    def _fits_label_loss(cls, value: float, info: ValidationInfo) -> float:
-        name = info.field_name or ""
-        chosen = info.data.get("label_loss", _LOSS_OF[name])
-        # a recipe that a run wrote out states the defaults too
-        if chosen != _LOSS_OF[name] and value != cls.model_fields[name].default:
-            raise ValueError(f"this is for label_loss '{_LOSS_OF[name]}', not for '{chosen}'")
+    def _gamma_is_of_the_focal_loss(cls, value: float, info: ValidationInfo) -> float:
+        chosen = info.data.get("label_loss", "focal")
+        # a recipe that a run wrote out states the default too
+        if chosen != "focal" and value != cls.model_fields["focal_gamma"].default:
+            raise ValueError(f"this is for label_loss 'focal', not for '{chosen}'")
         return value
 
     @field_validator("teacher_precision")

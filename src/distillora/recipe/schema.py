@@ -1,6 +1,6 @@
 """A recipe: one YAML file that says which data, which arms, which seeds.
 
-Every model is frozen and refuses unknown keys; what contradicts itself is refused while it is
+Every model is frozen and refuses unknown keys. Contradictory settings are refused when a recipe is
 read, with the path of the key. Defaults are those of a good run, not those of the original study.
 """
 
@@ -17,6 +17,7 @@ from distillora.recipe.contrasts import Contrast, check_contrasts
 from distillora.recipe.data import Data
 from distillora.recipe.grid import expand_grids
 from distillora.recipe.objective import Objective
+from distillora.recipe.published import Published
 from distillora.recipe.sections import (
     Count,
     FullTuning,
@@ -33,9 +34,9 @@ HEAD_FACTOR = 10
 class Arm(Section):
     """One way of making a model: ``init`` x ``tuning`` x ``objective``.
 
-    ``training`` overrides single settings of the recipe's own ``training``. ``seeds`` are some of
-    the recipe's seeds, by default all: an arm that starts from one with a single seed, or learns
-    from it, does so at each of its own.
+    ``training`` overrides single settings of the recipe's own ``training``. ``seeds`` selects some
+    of the recipe's seeds; by default an arm has all. A parent or teacher with a single seed serves
+    every seed of the arms that need it.
     """
 
     init: Init
@@ -98,10 +99,11 @@ class Arm(Section):
 
 
 class Recipe(Section):
-    """The whole of an experiment.
+    """A whole experiment.
 
-    ``contrasts`` are the questions that it is made to answer; the p-values of those whose arms have
-    enough seeds are corrected for one another, and nothing else is called shown.
+    ``contrasts`` are its questions. Only they are tested, and the p-values of those whose arms have
+    enough seeds are corrected for one another. ``published`` has
+    figures of another study, which only the report uses.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -114,6 +116,7 @@ class Recipe(Section):
     )
     seeds: tuple[Annotated[Count, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     contrasts: tuple[Contrast, ...] = ()
+    published: Published | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -146,7 +149,7 @@ class Recipe(Section):
                 if other is not None and self.arms[other].init.baseline:
                     raise ValueError(
                         f"arms.{name}.{key}: '{other}' is a baseline, which has no layers and "
-                        "teaches nobody; name an arm with an encoder"
+                        "cannot teach; name an arm with an encoder"
                     )
                 if other is not None and self.arms[other].init.ensemble:
                     members = ", ".join(self.arms[other].init.ensemble or ())
@@ -156,11 +159,6 @@ class Recipe(Section):
                     )
             if arm.objective.uses_teacher and not arm.teachers:
                 raise ValueError(f"arms.{name}.objective.teacher: distillation needs a teacher")
-            if arm.objective.label_loss == "asymmetric" and not self.multi_label:
-                raise ValueError(
-                    f"arms.{name}.objective.label_loss: 'asymmetric' is for task 'multi_label'; "
-                    "'weighted' and 'focal' are for both tasks"
-                )
         self._check_training()
         self.arm_order()
         for name, arm in self.arms.items():
@@ -171,7 +169,7 @@ class Recipe(Section):
                     "to teach; tune it, or set objective.allow_untrained_teacher to true"
                 )
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds: a seed stands twice")
+            raise ValueError("seeds: a seed is listed twice")
         self._check_seeds()
         check_contrasts(self.contrasts, {name: arm.init for name, arm in self.arms.items()})
         return self
@@ -191,7 +189,7 @@ class Recipe(Section):
                 if len(theirs) > 1 and not set(own) <= set(theirs):
                     raise ValueError(
                         f"arms.{name}.seeds: {list(own)} includes seeds that '{other}', which it "
-                        f"needs, is not made at ({list(theirs)}); give '{other}' those too, or one"
+                        f"needs, does not have ({list(theirs)}); give '{other}' those too, or one"
                     )
 
     def seeds_of(self, name: str) -> tuple[int, ...]:
@@ -227,7 +225,7 @@ class Recipe(Section):
                 raise ValueError(f"arms.{name}.training: an ensemble is not trained")
 
     def _is_trained(self, name: str) -> bool:
-        """Whether an arm's head has ever been trained, here or before."""
+        """Whether an arm's head is trained, in this run or before."""
         arm = self.arms[name]
         if arm.tuning.method != "none" or arm.init.classifier:
             return True
@@ -242,7 +240,7 @@ class Recipe(Section):
         """Names of the arms, each after those that it needs.
 
         Raises:
-            ValueError: arms need each other in a circle.
+            ValueError: arms depend on each other in a cycle.
         """
         order: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What every section of a recipe is, and its numbers."""
+"""The base of every section of a recipe, and the sections about an arm's model and training."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from distillora.errors import did_you_mean
+from distillora.recipe.removed import drop_defaults
 
 
 def _refuse_bool(value: Any) -> Any:
@@ -41,7 +42,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random", "searched"]
+LayerRule = Literal["all", "odd", "even", "first", "last", "uniform", "random"]
 Layers = LayerRule | tuple[int, ...]
 
 
@@ -61,9 +62,7 @@ class Init(Section):
             seed, for each seed.
         weights: ``random`` takes only the configuration and the tokenizer of ``backbone``.
         revision: the pinned Hub revision of ``backbone`` or ``classifier``.
-        layers: which layers to keep, indices from 0; ``random`` ones are drawn with the seed,
-            ``searched`` ones are left after dropping, one by one, the layer that validation loss
-            misses least.
+        layers: which layers to keep, indices from 0; ``random`` ones are drawn with the seed.
         count: how many, for a rule other than ``all``.
         architecture: ``distilbert`` turns a BERT into a DistilBERT with the same hidden states.
         output_bias: what a new head starts from: ``zero``, or ``frequencies``, the log-odds
@@ -96,11 +95,7 @@ class Init(Section):
         if self.arm is not None and self.revision is not None:
             raise ValueError("revision is for a backbone or a classifier, not for an arm")
         if self.count is not None and (self.layers == "all" or not isinstance(self.layers, str)):
-            raise ValueError(
-                "count goes with layers odd, even, first, last, uniform, random or searched"
-            )
-        if self.layers == "searched" and self.arm is None:
-            raise ValueError("layers 'searched' needs a tuned model to search in: init.arm")
+            raise ValueError("count goes with layers odd, even, first, last, uniform or random")
         if self.output_bias == "frequencies" and self.backbone is None:
             raise ValueError("output_bias is for a new head: it goes with a backbone")
         if self.weights == "random" and self.backbone is None:
@@ -161,11 +156,6 @@ class LoraTuning(Section):
         rslora: scale by alpha / sqrt(r) (Kalajdzievski 2023, arXiv 2312.03732).
         dora: learn each weight's magnitude apart from its direction (Liu et al. 2024, arXiv
             2402.09353).
-        initialisation: ``pissa`` starts from the principal singular vectors of each weight (Meng
-            et al. 2024, arXiv 2404.02948); ``default`` from A random and B zero.
-        plus_ratio: the learning rate of B over that of A (LoRA+, Hayou et al. 2024, arXiv
-            2402.12354).
-        full_layers: indices, from 0, of the layers of this arm's model that are trained in full.
     """
 
     method: Literal["lora"]
@@ -175,9 +165,11 @@ class LoraTuning(Section):
     targets: TargetGroup | tuple[str, ...] = "all"
     rslora: bool = False
     dora: bool = False
-    initialisation: Literal["default", "pissa"] = "default"
-    plus_ratio: Number = Field(default=1.0, ge=1)
-    full_layers: tuple[Annotated[Count, Field(ge=0)], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_removed(cls, values: Any) -> Any:
+        return drop_defaults("tuning", values)
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -191,13 +183,6 @@ class LoraTuning(Section):
         if isinstance(targets, list | tuple) and not targets:
             raise ValueError("the list is empty; name a module, or one of " + ", ".join(groups))
         return targets
-
-    @field_validator("full_layers")
-    @classmethod
-    def _layers_rise(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
-        if list(layers) != sorted(set(layers)):
-            raise ValueError(f"layer indices must rise and stand once each: {list(layers)}")
-        return layers
 
     @property
     def scale(self) -> float:

@@ -1,4 +1,4 @@
-"""What a recipe leaves open, chosen to suit the data."""
+"""Settings that a recipe leaves open, chosen to suit the data."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def training_for_size(rows: int, method: Literal["full", "lora"] = "full") -> di
     start, however few texts there are. So:
 
     - ``batch_size`` is 8 below 1,000 texts, which doubles the steps of an epoch; 16 up to 50,000;
-      then 32, since larger batches go through many texts faster and steps abound.
+      then 32, since larger batches are faster and there are steps enough.
     - ``epochs`` makes about 600 steps: at least 3, at most 12, beyond which a small data set is
-      learnt by heart. The epoch that is kept is chosen on validation, so one too many does no harm.
+      overfitted. The epoch that is kept is chosen on validation, so one too many does no harm.
     - ``learning_rate`` is for the bundled encoder, with a new head at ten times as much (see
       ``Training``): 1e-4 up to 3,000 texts, the best on ``emotion-en`` (1,900 texts), and 2e-4
-      from 30,000 on, the best on GoEmotions, in between on a straight line over the logarithm of
-      the number of texts. LoRA on all linear modules trains fewer weights, which start from zero,
-      and takes ten times as much.
+      from 30,000 on, the best on GoEmotions, with a straight line in between, over the logarithm
+      of the number of texts. LoRA on all linear modules trains fewer weights, which start from
+      zero, and takes ten times as much.
 
     >>> training_for_size(500)
     {'epochs': 10, 'batch_size': 8, 'learning_rate': 0.0001}
@@ -46,13 +46,13 @@ def training_for_size(rows: int, method: Literal["full", "lora"] = "full") -> di
 
 
 def suit_recipe(recipe: Recipe, rows: int, *, multi_label: bool) -> tuple[Recipe, tuple[str, ...]]:
-    """Fill in what a recipe leaves open from what its data is like; what it says stays.
+    """Fill in what a recipe leaves open to suit its data; what it sets stays.
 
     This is for data in any format but GoEmotions' own, whose recipes have their own defaults. The
     learning rate is only chosen if every arm begins with the bundled encoder.
 
     Args:
-        recipe: with the keys that were set known as such.
+        recipe: as parsed, so that ``model_fields_set`` has the keys that were set.
         rows: training texts.
         multi_label: whether a row has several labels.
 
@@ -70,7 +70,7 @@ def suit_recipe(recipe: Recipe, rows: int, *, multi_label: bool) -> tuple[Recipe
             f": task {values['task']}."
         )
     elif multi_label and not recipe.multi_label:
-        notes.append("The task is single_label, so of a row's labels only the first counts.")
+        notes.append("The task is single_label, so only the first label of a row counts.")
     chosen = _choose_training(recipe, rows)
     if chosen:
         values["training"] = {**values.get("training", {}), **chosen}

@@ -19,7 +19,7 @@ from distillora.report import charts, tables, theme
 from distillora.report.evidence import evidence_blocks
 from distillora.report.formats import Block, Figure, Page, Section, Table, Text
 from distillora.report.provenance import audit_blocks, origin_blocks
-from distillora.report.published import PROTOCOL, PublishedRow, published_rows, uses_sample
+from distillora.report.published import find_published
 from distillora.report.summary import summarise
 from distillora.report.tables import search_table
 from distillora.report.timing import describe_measurement
@@ -49,27 +49,21 @@ def write_report(run_dir: Path, warn: Callable[[str], None] | None = None) -> Pa
     if warn is not None:
         for note in notes:
             warn(note)
-    return build_report(results, run_dir, published_rows(results), notes)
+    return build_report(results, run_dir, notes)
 
 
-def build_report(
-    results: Results,
-    run_dir: Path,
-    published: Sequence[PublishedRow] = (),
-    notes: Sequence[str] = (),
-) -> Path:
+def build_report(results: Results, run_dir: Path, notes: Sequence[str] = ()) -> Path:
     """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into a run's folder.
 
     Args:
         results: what the run measured.
         run_dir: the run's folder.
-        published: figures of another study to show beside ours, marked as such.
         notes: warnings to show beside the report's own.
 
     Returns:
         The path of ``report.html``.
     """
-    page = compose(results, published, notes)
+    page = compose(results, notes)
     for figure in (b for s in page.sections for b in s.blocks if isinstance(b, Figure)):
         write_atomic(run_dir / "charts" / f"{figure.name}.svg", figure.svg)
     write_atomic(run_dir / "report.md", _render("report.md.j2", page))
@@ -78,7 +72,7 @@ def build_report(
     return target
 
 
-def compose(results: Results, published: Sequence[PublishedRow], notes: Sequence[str] = ()) -> Page:
+def compose(results: Results, notes: Sequence[str] = ()) -> Page:
     """Put together what the report says."""
     verdict = judge(results)
     name = str(results.recipe.get("name", "run"))
@@ -88,7 +82,7 @@ def compose(results: Results, published: Sequence[PublishedRow], notes: Sequence
         verdict=verdict.text,
         cards=verdict.cards,
         warnings=(*notes, *_warnings(results)),
-        sections=_sections(results, verdict, published),
+        sections=_sections(results, verdict),
         footer=f"Made by distillora {results.environment.distillora} "
         f"from the recipe ‘{name}’, {results.environment.created}.",
     )
@@ -96,7 +90,7 @@ def compose(results: Results, published: Sequence[PublishedRow], notes: Sequence
 
 def _warnings(results: Results) -> tuple[str, ...]:
     warnings = []
-    if uses_sample(results):
+    if results.recipe.get("data", {}).get("source") == "sample":
         warnings.append(
             "This run used the bundled sample, which exists to try the tool out. "
             "No quality figure on this page means anything for real text."
@@ -109,9 +103,7 @@ def _warnings(results: Results) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _sections(
-    results: Results, verdict: Verdict, published: Sequence[PublishedRow]
-) -> tuple[Section, ...]:
+def _sections(results: Results, verdict: Verdict) -> tuple[Section, ...]:
     arms, data = summarise(results), results.data
     sections = [
         _section("Quality", tables.label_note(results), *tables.quality_tables(results)),
@@ -122,9 +114,9 @@ def _sections(
         _section("Confusions", charts.confusion_figure(verdict.best, data.labels, data.task)),
         _section("Data", *audit_blocks(results)),
     ]
-    if published:
+    if published := find_published(results):
         table = tables.published_table(results, published)
-        sections.append(_section("Published figures", Text(PROTOCOL), table))
+        sections.append(_section("Published figures", Text(published.note), table))
     sections.append(_section("Origin", *origin_blocks(results)))
     return tuple(section for section in sections if section.blocks)
 

@@ -1,77 +1,20 @@
-"""The figures of the study that this project began with, to be shown beside ours.
-
-They were measured under another protocol, so they are a landmark and not a baseline.
-"""
+"""The published figures that a recipe names, where the run measured the same."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import chain
-
-from distillora.data.labels import EKMAN
 from distillora.evaluation.results import Results
-
-PROTOCOL = (
-    "The published figures are those of github.com/Tooba26/A7_DISTILL_vs_LORA, measured under "
-    "another protocol: its notebooks chose the best epoch on the test set, never fine-tuned the "
-    "teacher, and started ‘even’ from DistilBERT’s own layers, each mapped onto itself. Read them "
-    "as a landmark, not as a baseline."
-)
+from distillora.recipe import Published
 
 
-_LABELS = tuple(chain.from_iterable(EKMAN.values()))
+def find_published(results: Results) -> Published | None:
+    """Return the published figures that the recipe names.
 
-
-@dataclass(frozen=True)
-class PublishedRow:
-    """One arm of the original study, on the GoEmotions test set.
-
-    Attributes:
-        arm: the name that this project gives the same arm.
-        accuracy, f1_weighted: in [0, 1], on the test set.
-        validation_loss: cross-entropy in nats.
-        trainable, total: parameter counts.
-        seconds: training time for 3 epochs.
+    Returns:
+        None if it names none, or if they are of another task or another test split than the run's.
     """
-
-    arm: str
-    accuracy: float
-    f1_weighted: float
-    validation_loss: float
-    trainable: int
-    total: int
-    seconds: int
-
-
-PUBLISHED = (
-    PublishedRow("lora", 0.5294, 0.4861, 1.5785, 759_580, 67_734_584, 7 * 60 + 52),
-    PublishedRow("odd", 0.5720, 0.5574, 1.4384, 66_975_004, 66_975_004, 16 * 60 + 2),
-    PublishedRow("even", 0.5777, 0.5671, 1.3893, 66_975_004, 66_975_004, 16 * 60 + 20),
-)
-
-
-def uses_sample(results: Results) -> bool:
-    """Whether the data are the bundled sample."""
-    return bool(results.recipe.get("data", {}).get("source") == "sample")
-
-
-def is_goemotions(results: Results) -> bool:
-    """Whether the texts are GoEmotions', with their labels grouped or not.
-
-    The bundled sample has the same labels but is not GoEmotions, and nobody knows what is in a
-    table.
-    """
-    data = results.data
-    if results.recipe.get("data", {}).get("source") in ("table", "dataframe", "sample"):
-        return False
-    return data.taxonomy != "goemotions" or set(data.labels) == set(_LABELS)
-
-
-def published_rows(results: Results) -> tuple[PublishedRow, ...]:
-    """Return the published figures if this run measured the same task, else nothing.
-
-    The task is GoEmotions with its 28 labels, one class per text.
-    """
-    data = results.data
-    same = is_goemotions(results) and set(data.labels) == set(_LABELS)
-    return PUBLISHED if same and data.task == "single_label" else ()
+    named = results.recipe.get("published")
+    if named is None:
+        return None
+    published, data = Published.model_validate(named), results.data
+    same = published.task == data.task and published.test_sha256 == data.sha256.get("test")
+    return published if same else None

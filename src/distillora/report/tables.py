@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import rich.box
 import rich.table
 import rich.text
 
+from distillora.data.labels import EKMAN
 from distillora.evaluation.results import ArmResult, Results
+from distillora.recipe import Published, PublishedArm
 from distillora.report import columns, formats
 from distillora.report.columns import Column, Measure
 from distillora.report.formats import Cell, Table, Text
-from distillora.report.published import PublishedRow, is_goemotions
 from distillora.report.seeds import most_seeds, over_seeds, seed_exceptions
 from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, summarise
 from distillora.report.timing import DAGGER, comparable_time, explain_marks, mark
@@ -59,7 +61,7 @@ def label_note(results: Results) -> Text | None:
     several = test.rows - test.labels_per_row.get(1, 0)
     if data.task == "multi_label" or not several:
         return None
-    lowest = ", in GoEmotions the one with the lowest number" if is_goemotions(results) else ""
+    lowest = ", in GoEmotions the one with the lowest number" if _is_goemotions(results) else ""
     sentences = [
         f"Of the {test.rows:,} test texts, {several:,} ({several / test.rows:.1%}) have several "
         f"labels. One label per text counts, in training and on test: the first one listed{lowest}."
@@ -122,29 +124,40 @@ def label_table(results: Results) -> Table:
     return Table(caption, header, tuple(rows), note=note, folded=True)
 
 
+def _is_goemotions(results: Results) -> bool:
+    """Whether the texts are GoEmotions', with their labels grouped or not.
+
+    The bundled sample has the same labels but is not GoEmotions.
+    """
+    data = results.data
+    if results.recipe.get("data", {}).get("source") in ("table", "dataframe", "sample"):
+        return False
+    return data.taxonomy != "goemotions" or set(data.labels) == {*chain(*EKMAN.values())}
+
+
 def _label_f1(index: int) -> MaybeReader:
     return lambda run: labels_on_test(run)[index].f1
 
 
-def published_table(results: Results, published: Sequence[PublishedRow]) -> Table:
-    """Return the original study's figures, each followed by ours of the same arm."""
+def published_table(results: Results, published: Published) -> Table:
+    """Return the figures of another study, each followed by ours of the same arm."""
     arms = {arm.name: arm for arm in summarise(results)}
     rows: list[tuple[Cell, ...]] = []
-    for row in published:
+    for row in published.arms:
         rows.append(_published_cells(row))
         rows += _our_cells(arms.pop(row.arm, None))
     for arm in arms.values():
         rows += _our_cells(arm)
     header = ("Arm", "Source", *(c.heading for c in columns.ALSO_PUBLISHED))
-    caption = "Published figures of the original study beside this run"
+    caption = "Published figures beside this run"
     return Table(caption, header, tuple(rows), _explain_marks("", rows))
 
 
-def _published_cells(row: PublishedRow) -> tuple[Cell, ...]:
+def _published_cells(row: PublishedArm) -> tuple[Cell, ...]:
     losses = (row.accuracy, row.f1_weighted, row.validation_loss)
     shown = (row.arm, "published", *map(formats.ratio, losses))
     trained = columns.trainable_share(row.trainable, row.total)
-    return tuple(Cell(text) for text in (*shown, trained, formats.clock(row.seconds)))
+    return tuple(Cell(text) for text in (*shown, trained, formats.clock(row.training_seconds)))
 
 
 def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:

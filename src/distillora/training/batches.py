@@ -1,4 +1,4 @@
-"""Training examples, their batches padded to the longest text, and the order they come in."""
+"""Training examples, their order, and batches padded to the longest text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from distillora.training.teacher_cache import TeacherOutputs
 
 
 class Examples(Dataset[dict[str, Any]]):
-    """Tokens, targets and, if there is a teacher, its outputs, one row a text.
+    """Tokens, targets and, if there is a teacher, its outputs, one row per text.
 
     Args:
         tokens: the token ids.
@@ -54,7 +54,7 @@ class Examples(Dataset[dict[str, Any]]):
 
 
 class JoinedExamples(ConcatDataset[dict[str, Any]]):
-    """Examples of several sources, one after another: labelled texts, and those without labels."""
+    """Examples of several sources, one after another: labelled and unlabelled texts."""
 
     def __init__(self, parts: Sequence[Examples]) -> None:
         super().__init__(parts)
@@ -93,11 +93,11 @@ def _pad_hidden(rows: Sequence[npt.NDArray[np.float16]], longest: int) -> Tensor
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Rows in an order in which each batch holds texts of about one length.
+    """Rows in an order in which the texts of a batch have similar lengths.
 
     A random order is cut into pools of ``pool`` batches; each pool is sorted by length and cut
     into batches, and the batches of all pools are shuffled. The order depends on the seed and the
-    epoch alone, so that a run that goes on from a checkpoint sees what it would have seen.
+    epoch alone, so a run that resumes from a checkpoint sees the batches of an uninterrupted one.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class LengthGroupedSampler(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is given out next."""
+        """Choose the epoch whose order is used next."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted: complete ones carry a manifest of checksums, written last."""
+"""Checkpoints: a complete one has a manifest of checksums, which is written last."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CLOCK = "clock.json"
 
 @dataclass
 class Clock:
-    """Time and memory that training took so far, over all the processes that it was cut into.
+    """Time and memory that training took so far, across interruptions.
 
     Attributes:
         total: seconds of training and validation.
@@ -46,9 +46,9 @@ def read_clock(checkpoint: Path | None) -> Clock:
 
 
 def last_complete_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint whose every file is as its manifest says, or None.
+    """Return the newest checkpoint whose files all match its manifest, or None.
 
-    Torn and incomplete ones that are newer are deleted: training writes them again.
+    Newer ones that are damaged or incomplete are deleted; training writes them again.
     """
     for checkpoint in sorted(_checkpoints(folder), key=_step, reverse=True):
         if is_sealed(checkpoint):
@@ -69,14 +69,14 @@ class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
     """Seals each checkpoint once it is written, saves between epochs, deletes those not needed.
 
     Losses are logged at fixed steps and at the end of each epoch, and a state is only saved right
-    after that: the mean loss of an epoch then comes out the same, to the last bit, however often
-    training was cut off.
+    after that: the mean loss of an epoch is then the same, to the last bit, however often training
+    was interrupted.
 
     Args:
         clock: continued from the checkpoint that training starts from.
         memory: watched while training goes on.
         minutes: save between epochs this often. With several processes only epochs are saved,
-            because their clocks would not agree on when.
+            because their clocks would disagree on when.
     """
 
     def __init__(self, clock: Clock, memory: PeakMemory, minutes: float) -> None:
@@ -105,11 +105,11 @@ class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Log the loss, so that none of it is carried over into the next epoch."""
+        """Log the loss, so that it is not carried over into the next epoch."""
         control.should_log = True
 
     def on_evaluate(self, *_: Any, **__: Any) -> None:
-        """Note when the epoch was over."""
+        """Record when the epoch ended."""
         self._update_clock()
         self.clock.epochs.append(self.clock.total)
 
@@ -137,7 +137,7 @@ class CheckpointKeeper(TrainerCallback):  # type: ignore[misc]
 def _delete_old(folder: Path) -> None:
     """Keep the two newest checkpoints, and of each the one that was best at its time.
 
-    Should the newest turn out torn, the one before it takes over, with its own best.
+    If the newest is damaged, the one before it is used, with its own best.
     """
     newest_first = sorted(_checkpoints(folder), key=_step, reverse=True)
     kept = {_step(checkpoint) for checkpoint in newest_first[:2]}

@@ -1,8 +1,7 @@
-"""How labels are learnt: losses for labels that are unequally frequent, and rows without any."""
+"""Losses on labels: for labels of unequal frequency, and with rows that have none."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,10 +16,10 @@ UNLABELLED = -100
 
 POS_WEIGHT_LIMIT = 10.0
 
-# what is raised to a power stays above 0, where the slope of x^gamma is infinite for gamma < 1
+# bases of powers stay above 0, where the slope of x^gamma is infinite for gamma < 1
 _SMALLEST = 1e-7
 
-Kind = Literal["plain", "weighted", "focal", "asymmetric"]
+Kind = Literal["plain", "weighted", "focal"]
 
 
 def unlabelled_targets(rows: int, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -38,11 +37,12 @@ def has_label(targets: Tensor) -> Tensor:
 
 
 def label_weights(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.float32]:
-    r"""Return how much each label counts in the weighted loss: the rarer, the more.
+    r"""Return the weight of each label in the weighted loss: the rarer, the larger.
 
     Weights are tempered by a square root, as Mahajan et al. 2018 (arXiv 1805.00932) sampled
-    hashtags; Cui et al. 2019 (arXiv 1901.05555) call these smoothed weights. By inverse frequency
-    itself the few rows of the rarest label would be as loud as all those of the commonest.
+    hashtags; Cui et al. 2019 (arXiv 1901.05555) call these smoothed weights. With the inverse
+    frequencies themselves, the few rows of the rarest label would weigh as much as all those of the
+    most common one.
 
     - Classes: :math:`w_c \propto 1 / \sqrt{n_c}` for :math:`n_c` rows of class c, scaled so that
       the mean weight of the training rows is 1 and the learning rate keeps its meaning. A class
@@ -66,14 +66,13 @@ def label_weights(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.floa
     return np.asarray(np.minimum(np.sqrt(odds), POS_WEIGHT_LIMIT), np.float32)
 
 
-def focal_loss(logits: Tensor, classes: Tensor, gamma: float, smoothing: float = 0.0) -> Tensor:
+def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:
     r"""Focal loss of each row of single-label data.
 
-    .. math:: -\sum_c q_c (1 - p_c)^\gamma \log p_c
+    .. math:: -(1 - p)^\gamma \log p
 
-    with p the softmax and q 1 at the row's class and 0 elsewhere, or that smoothed as
-    cross-entropy smooths it. Source: Lin et al. 2017 (arXiv 1708.02002), eq. 4, over classes;
-    with gamma 0 it is cross-entropy.
+    with p the softmax at the row's class. Source: Lin et al. 2017 (arXiv 1708.02002), eq. 4, over
+    classes; with gamma 0 it is cross-entropy.
 
     Args:
         logits: shape (batch, labels).
@@ -84,39 +83,27 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float, smoothing: float =
     """
     logs = F.log_softmax(logits, dim=-1)
     terms = (-torch.expm1(logs)).clamp(min=_SMALLEST) ** gamma * logs
-    hard = F.nll_loss(terms, classes, reduction="none", ignore_index=UNLABELLED)
-    if not smoothing:
-        return hard
-    spread = -terms.mean(dim=-1) * has_label(classes)
-    return (1 - smoothing) * hard + smoothing * spread
+    return F.nll_loss(terms, classes, reduction="none", ignore_index=UNLABELLED)
 
 
-def asymmetric_loss(
-    logits: Tensor, targets: Tensor, gamma_pos: float, gamma_neg: float, margin: float
-) -> Tensor:
-    r"""Asymmetric loss of each row of multi-label data, the mean over its labels.
+def binary_focal_loss(logits: Tensor, targets: Tensor, gamma: float) -> Tensor:
+    r"""Focal loss of each row of multi-label data, the mean over its labels.
 
-    .. math:: -y (1 - p)^{\gamma_+} \log p - (1 - y) p_m^{\gamma_-} \log(1 - p_m),
-              \quad p_m = \max(p - m, 0)
+    .. math:: -y (1 - p)^\gamma \log p - (1 - y) p^\gamma \log(1 - p)
 
-    with p the sigmoid. Source: Ridnik et al. 2021 (arXiv 2009.14119), section 2. Equal gammas
-    and no margin make it the binary focal loss (Lin et al. 2017, arXiv 1708.02002, eq. 4), gammas
-    of 0 binary cross-entropy.
+    with p the sigmoid. Source: Lin et al. 2017 (arXiv 1708.02002), eq. 4; with gamma 0 it is
+    binary cross-entropy.
 
     Args:
         logits: shape (batch, labels).
-        targets: shape (batch, labels), from 0 to 1.
+        targets: 0 and 1, shape (batch, labels).
 
     Returns:
         Shape (batch,), in nats.
     """
     p = logits.sigmoid()
-    present = (1 - p).clamp(min=_SMALLEST) ** gamma_pos * F.logsigmoid(logits)
-    shifted = (p - margin).clamp(min=_SMALLEST)
-    # log(1 - p + m), from logarithms: 1 - p itself is 0 for a large logit
-    log_margin = logits.new_tensor(math.log(margin) if margin else -math.inf)
-    log_absence = torch.logaddexp(F.logsigmoid(-logits), log_margin).clamp(max=0)
-    absent = shifted**gamma_neg * log_absence
+    present = (1 - p).clamp(min=_SMALLEST) ** gamma * F.logsigmoid(logits)
+    absent = p.clamp(min=_SMALLEST) ** gamma * F.logsigmoid(-logits)
     return -(targets * present + (1 - targets) * absent).mean(dim=-1)
 
 
@@ -125,27 +112,20 @@ class LabelTerm:
     """The label loss that an arm trains with; rows without a label do not count in it.
 
     Attributes:
-        kind: ``plain`` (binary) cross-entropy, ``weighted``, ``focal``, ``asymmetric``.
-        smoothing: how much of each target is spread over all classes (single-label), or moves to
-            0.5 (multi-label: y becomes (1 - s) y + s / 2), in [0, 1).
+        kind: ``plain`` (binary) cross-entropy, ``weighted`` or ``focal``.
         focal_gamma: of ``focal``.
-        gamma_pos, gamma_neg, margin: of ``asymmetric``.
         weights: of ``weighted``, one a label: see :func:`label_weights`.
     """
 
     kind: Kind = "plain"
-    smoothing: float = 0.0
     focal_gamma: float = 2.0
-    gamma_pos: float = 0.0
-    gamma_neg: float = 4.0
-    margin: float = 0.05
     weights: tuple[float, ...] | None = None
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean over the rows that have a label, 0 if none has; shapes as in the losses.
 
-        ``weighted`` divides by the number of these rows, not by the sum of their weights, with
-        which a rare class would not count more in a batch that holds it alone.
+        ``weighted`` divides by the number of these rows. Divided by the sum of their weights, a
+        rare class alone in its batch would count no more than any other.
         """
         labelled = has_label(targets)
         rows = self._classes if targets.dim() == 1 else self._multi_hot
@@ -153,27 +133,19 @@ class LabelTerm:
 
     def _classes(self, logits: Tensor, classes: Tensor) -> Tensor:
         if self.kind == "focal":
-            return focal_loss(logits, classes, self.focal_gamma, self.smoothing)
-        if self.kind == "asymmetric":
-            raise ValueError("the asymmetric loss is for multi-label data")
+            return focal_loss(logits, classes, self.focal_gamma)
+        weights = self._weights(logits)
         return F.cross_entropy(
-            logits,
-            classes,
-            weight=self._weights(logits),
-            reduction="none",
-            ignore_index=UNLABELLED,
-            label_smoothing=self.smoothing,
+            logits, classes, weight=weights, reduction="none", ignore_index=UNLABELLED
         )
 
     def _multi_hot(self, logits: Tensor, targets: Tensor) -> Tensor:
         # rows without a label are left out later; until then their loss must be finite
-        smooth = torch.lerp(targets.clamp(min=0), torch.full_like(targets, 0.5), self.smoothing)
+        targets = targets.clamp(min=0)
         if self.kind == "focal":
-            return asymmetric_loss(logits, smooth, self.focal_gamma, self.focal_gamma, 0.0)
-        if self.kind == "asymmetric":
-            return asymmetric_loss(logits, smooth, self.gamma_pos, self.gamma_neg, self.margin)
+            return binary_focal_loss(logits, targets, self.focal_gamma)
         losses = F.binary_cross_entropy_with_logits(
-            logits, smooth, pos_weight=self._weights(logits), reduction="none"
+            logits, targets, pos_weight=self._weights(logits), reduction="none"
         )
         return losses.mean(dim=-1)
 

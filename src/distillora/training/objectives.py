@@ -29,7 +29,7 @@ def label_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def label_bias(targets: npt.NDArray[Any], labels: int) -> npt.NDArray[np.float32]:
-    """Return the output bias that alone predicts how often each label occurs.
+    """Return the output bias that predicts, without any input, how often each label occurs.
 
     Log-odds for multi-hot targets (the prior of Lin et al. 2017, arXiv 1708.02002, section 4.1),
     logarithms for classes. Half a row is added to each side, so that a label that no row or every
@@ -105,8 +105,8 @@ def hidden_cosine(student: Tensor, teacher: Tensor, attention_mask: Tensor) -> T
 class TrainingLoss:
     """The weighted sum of the terms; a weight of 0 leaves the term out.
 
-    ``labels`` is the weight of ``label_term``, which rows without a label do not count in; all rows
-    count in the other terms.
+    ``labels`` is the weight of ``label_term``, which leaves out rows without a label; the other
+    terms use all rows.
     """
 
     labels: float = 1.0

@@ -1,7 +1,7 @@
 """The teacher's outputs over the training texts: computed once and kept on disk.
 
-The folder's name is a key made of all that the outputs depend on, and its manifest says the key
-again; whatever does not match is an error, never a silent mix-up.
+The folder is named by a hash of all that the outputs depend on, and holds what was hashed. If that
+does not match, loading fails.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class TeacherOutputs:
 
 
 def mean_outputs(teachers: Sequence[TeacherOutputs]) -> TeacherOutputs | None:
-    """Return what several teachers say together, the mean of their logits; None without any.
+    """Return the outputs of several teachers as one, the mean of their logits; None without any.
 
     Source: the ensembles of Hinton et al. 2015 (arXiv 1503.02531), section 5, with the geometric
-    mean of their distributions. The hidden states are those of a teacher that is alone.
+    mean of their distributions. Hidden states are kept if there is one teacher.
     """
     if len(teachers) < 2:
         return teachers[0] if teachers else None
@@ -72,7 +72,7 @@ def load_outputs(folder: Path, key: TeacherKey, tokens: TokenizedSplit) -> Teach
     """Open cached outputs.
 
     Raises:
-        IntegrityError: they are torn, or belong to another teacher, data, tokenizer or length.
+        IntegrityError: they are damaged, or belong to another teacher, data, tokenizer or length.
     """
     remedy = f"Delete {folder} and run again: the outputs are computed anew."
     if not is_sealed(folder):
@@ -101,7 +101,7 @@ def compute_outputs(
     pad_token_id: int,
     advance: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Run the teacher over all rows and store what it says, whole or not at all."""
+    """Run the teacher over all rows and store its outputs, whole or not at all."""
     config: Any = teacher.config
 
     def write(part: Path) -> None:

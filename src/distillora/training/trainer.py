@@ -34,7 +34,7 @@ from distillora.training.checkpoints import (
 )
 from distillora.training.dropout import use_byte_dropout
 from distillora.training.objectives import TrainingLoss, label_loss
-from distillora.training.rates import factors_b, set_rate
+from distillora.training.rates import set_rate
 
 _LOG_STEPS = 50
 
@@ -63,15 +63,13 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         self,
         *args: Any,
         objective: TrainingLoss,
-        plus_ratio: float = 1.0,
         head_learning_rate: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.objective = objective
-        self.plus_ratio = plus_ratio
         self.head_learning_rate = head_learning_rate
-        # the loss below is a mean of its own; the Trainer must not rescale it
+        # the loss below is a mean already; the Trainer must not rescale it
         self.model_accepts_loss_kwargs = False
 
     def compute_loss(
@@ -96,18 +94,15 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Return AdamW, with other learning rates for the factors B of LoRA+ and for the head."""
+        """Return AdamW, with a group for the head if it has its own learning rate."""
         new = self.optimizer is None
         optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if new and self.plus_ratio != 1:
-            rate = self.args.learning_rate * self.plus_ratio
-            set_rate(optimizer, factors_b(self.model), rate)
         if new and self.head_learning_rate is not None:
             set_rate(optimizer, head_weights(self.model), self.head_learning_rate)
         return optimizer
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """Return 0: nobody reads the count, and it walks through the whole model at every step."""
+        """Return 0: the count is not used, and computing it walks the whole model at every step."""
         return 0
 
     def _get_train_sampler(self, train_dataset: Examples | None = None) -> LengthGroupedSampler:
@@ -116,7 +111,7 @@ class ObjectiveTrainer(Trainer):  # type: ignore[misc]
 
 
 class EpochOrder(TrainerCallback):  # type: ignore[misc]
-    """Tells the sampler which epoch begins, in the middle of one, too."""
+    """Tells the sampler which epoch begins, also when training resumes inside one."""
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
         """Set the epoch on the sampler, through whatever accelerate wrapped around it."""
@@ -141,7 +136,7 @@ class ProgressBar(TrainerCallback):  # type: ignore[misc]
         self.advance(state.global_step * args.per_device_train_batch_size * args.world_size)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any, **_: Any) -> None:
-        """Say how the epoch ended."""
+        """Print the metrics of the epoch."""
         shown = ", ".join(
             f"{name.removeprefix('eval_')} {metrics[name]:.4f}"
             for name in ("eval_loss", "eval_accuracy", "eval_f1_weighted", "eval_f1_macro")
@@ -203,20 +198,17 @@ def train(
     tensorboard: Path,
     reporter: Reporter,
     title: str,
-    plus_ratio: float = 1.0,
     head_learning_rate: float | None = None,
 ) -> Trained:
     """Train a model in place and leave the weights of its best epoch in it.
 
-    Goes on from the last complete checkpoint in ``checkpoints``, if there is one.
+    Resumes from the last complete checkpoint in ``checkpoints``, if there is one.
 
     Args:
         metric: the validation metric that chooses the epoch, a key of what ``epoch_metrics``
             returns, or ``loss``.
         epoch_metrics: (logits, targets) of validation -> metrics.
-        plus_ratio: the learning rate of every LoRA factor B over that of all else.
-        head_learning_rate: of the head, if it is not that of ``settings``, which are otherwise
-            taken as they are.
+        head_learning_rate: of the head; None: that of ``settings``.
     """
     use_byte_dropout(model)
     resume = last_complete_checkpoint(checkpoints)
@@ -234,7 +226,6 @@ def train(
             eval_dataset=validation,
             data_collator=Collator(pad_token_id),
             objective=objective,
-            plus_ratio=plus_ratio,
             head_learning_rate=head_learning_rate,
             compute_metrics=lambda scored: epoch_metrics(scored.predictions, scored.label_ids),
             callbacks=[
@@ -255,10 +246,10 @@ def train(
 
 
 def _end_mixed_precision(model: nn.Module) -> None:
-    """Let a model compute in the precision of its weights again, as it will when it is loaded.
+    """Make a model compute in the precision of its weights again, as it will when it is loaded.
 
-    For bfloat16 Accelerate hides the forward of the class behind one of the instance.
-    ``unwrap_model(model, keep_fp32_wrapper=False)`` would take off decorators of Transformers, too.
+    For bfloat16, Accelerate shadows the forward of the class with one on the instance.
+    ``unwrap_model(model, keep_fp32_wrapper=False)`` would remove decorators of Transformers, too.
     """
     vars(model).pop("forward", None)
     vars(model).pop("_original_forward", None)

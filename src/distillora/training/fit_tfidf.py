@@ -26,11 +26,11 @@ Weights = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class FittedTfidf:
-    """The classifier that did best on validation, and how every candidate did.
+    """The classifier with the best score on validation, and the score of every candidate.
 
     Attributes:
         model: the one with the highest score; of equal ones the more strongly penalised.
-        scores: what ``measure`` said, by C.
+        scores: what ``measure`` returned, by C.
     """
 
     model: TfidfClassifier
@@ -85,8 +85,8 @@ def _with_penalty(config: TfidfConfig, c: float) -> TfidfConfig:
 def fit_logistic(features: Any, targets: npt.NDArray[Any], n_labels: int, c: float) -> Weights:
     """Fit a multinomial model to classes, or one binary model a label to a multi-hot matrix.
 
-    A label that every row has, or none, has nothing to be fitted on: it gets coefficients of 0
-    and the intercept of its (smoothed) frequency.
+    A label that every row has, or none, cannot be fitted: it gets coefficients of 0 and the
+    intercept of its (smoothed) frequency.
 
     Args:
         features: sparse matrix, shape (rows, features).
