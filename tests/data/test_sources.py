@@ -179,7 +179,7 @@ def test_a_training_split_that_is_all_shared_is_refused(tmp_path: Path) -> None:
         ("train_tsv", "", ["train split", "no rows"]),
         ("dev_tsv", "", ["validation split", "no rows"]),
         ("test_tsv", "\n", ["test split", "no rows"]),
-        ("validation_tsv", DEV, ["validation.tsv and dev.tsv", "Remove one"]),
+        ("validation_tsv", DEV, ["dev.tsv and validation.tsv", "Remove one"]),
     ],
 )
 def test_a_mistake_in_a_tsv_folder_is_named_with_its_place(

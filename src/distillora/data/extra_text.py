@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from distillora.data.dataset import Dataset, Split
-from distillora.data.goemotions import read_lines
 from distillora.errors import DataError
+from distillora.readers.text_files import TextSource
 
 
 class ExtraTextRecord(BaseModel):
@@ -62,8 +62,9 @@ def read_extra_text(path: Path, dataset: Dataset, limit: int | None = None) -> E
     seen = _texts(dataset, "train")
     left_out = {"evaluated": 0, "repeated": 0}
     texts: dict[int, str] = {}
-    for number, line in read_lines(path):
-        text = line.strip()
+    source = TextSource(path, str(path))
+    for number, row in enumerate(source.usable_rows(), 1):
+        text = row.values["text"].strip()
         if text in evaluated:
             left_out["evaluated"] += 1
         elif text in seen:

@@ -1,8 +1,10 @@
-"""Labels as they stand in a column: from values to names, and what names cannot be."""
+"""Labels: from the values of a column to names, checks of names, and GoEmotions' groupings."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, Literal
@@ -73,6 +75,52 @@ def _class_name(number: int, class_names: Sequence[str] | None) -> str:
 
 def _kind(value: Any) -> str:
     return "an object" if isinstance(value, dict) else f"of type {type(value).__name__}"
+
+
+def check_label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return a list of label names, label 0 first.
+
+    Raises:
+        DataError: it is empty, or a name is empty or occurs twice.
+    """
+    if not names:
+        raise DataError(f"{where} names no labels. Write one label name per line, label 0 first.")
+    for number, name in enumerate(names):
+        if not name:
+            raise DataError(
+                f"{where}: label {number} has no name. Write one name per line without blank "
+                "lines between them, since the line is the label's number."
+            )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{where}: '{twice[0]}' occurs more than once. Give each label its own name."
+        )
+    return tuple(names)
+
+
+def class_names_of(schema: Any, column: str, where: str) -> tuple[str, ...] | None:
+    """Return the label names of a column of ``ClassLabel`` or lists of it, None for other columns.
+
+    Args:
+        schema: a ``pyarrow.Schema``; ``datasets`` writes the names into its metadata.
+        column: the name of the column.
+        where: the file or data set, for messages.
+
+    Raises:
+        DataError: the metadata cannot be read, or a name occurs twice.
+    """
+    metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        feature = json.loads(metadata)["info"]["features"][column]
+        # {"feature": ClassLabel, "_type": "List"} today, [ClassLabel] in old files
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names = feature["names"]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return None
+    except ValueError as error:
+        raise DataError(f"{where}: its 'huggingface' metadata is not JSON: {error}.") from None
+    return check_label_names(names, where)
 
 
 def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tuple[str, ...]:

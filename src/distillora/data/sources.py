@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from distillora.artifacts import RunLayout
 from distillora.data.dataset import Dataset
+from distillora.data.goemotions import fits_columns, read_folder
 from distillora.data.labels import apply_taxonomy
+from distillora.data.splits import find_split_files
 from distillora.data.stored import is_stored
-from distillora.data.tabular import TABLE_EXTENSIONS, find_split_files, is_table, read_frame
+from distillora.data.tabular import is_table, read_files, read_frame
 from distillora.errors import DataError, InputError, did_you_mean
-from distillora.readers.dataframe import is_dataframe
+from distillora.readers.columnar import ParquetSource, is_dataframe
+from distillora.readers.file_formats import TABLE_EXTENSIONS
 from distillora.recipe import GOEMOTIONS_CONFIG, Data, read_recipe
 
 if TYPE_CHECKING:
@@ -68,15 +71,12 @@ def drop_shared_texts(dataset: Dataset) -> Dataset:
 
 
 def _read_source(data: Data) -> Dataset:
-    # the readers need pyarrow or datasets, which `distillora --help` should not wait for
-    from distillora.data.goemotions import read_folder
-    from distillora.data.hub import read_hub
-    from distillora.data.tabular import read_tables
-
     if data.source == "hub":
+        from distillora.data.hub_source import read_hub
+
         return read_hub(data)
     if data.source == "table":
-        return read_tables(data)
+        return read_files(data)
     if data.source == "dataframe":
         raise DataError(
             "data.source: rows of source 'dataframe' are given to distillora.compare in Python. "
@@ -171,14 +171,13 @@ def _is_folder_of_tables(folder: Path, settings: Mapping[str, Any]) -> bool:
         return True
     if (folder / "labels.txt").is_file():
         return False
-    train = find_split_files(folder)["train"]
+    train = find_split_files(folder, TABLE_EXTENSIONS)["train"]
     return bool(train) and not all(_has_fixed_columns(path) for path in train)
 
 
 def _has_fixed_columns(path: Path) -> bool:
-    from distillora.data.hub_parquet import has_fixed_columns  # pyarrow takes long to import
-
-    return path.suffix.lower() == ".parquet" and has_fixed_columns(path)
+    is_parquet = path.suffix.lower() == ".parquet"
+    return is_parquet and fits_columns(ParquetSource(path, str(path)).schema())
 
 
 def _check_file(path: Path) -> None:
