@@ -61,14 +61,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: its splits, the names of its labels, and where it was read.
+    """A data set: its splits, the names of its labels, and where it came from.
 
     Attributes:
         splits: ``train``, ``validation`` and ``test``.
         label_names: label 0 first.
         source: where the data came from, in words (folder, Hub id and revision, bundled sample).
-        dropped_from_train: training rows left out because validation or test has their text.
-        notes: what its reader decided or left out, in words, for the audit to tell.
+        dropped_from_train: training rows left out because their text is in validation or test.
+        notes: what its reader decided or left out, in words, for the audit.
     """
 
     splits: Mapping[str, Split]

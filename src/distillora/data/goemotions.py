@@ -42,7 +42,7 @@ def read_folder(folder: Path, subfolder: str, source: str) -> Dataset:
     """
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
-        raise DataError(f"{folder} {what}. Give a folder that holds {FOLDER_FORMAT}.")
+        raise DataError(f"{folder} {what}. Give a folder with {FOLDER_FORMAT}.")
     files = _find_files(folder, subfolder)
     names = _read_names(folder, files)
     tables = {split: [_open(path) for path in paths] for split, paths in files.items()}
@@ -198,7 +198,7 @@ def _find_files(folder: Path, subfolder: str) -> dict[str, list[Path]]:
     parquet = _find_parquet(folder, subfolder)
     if any(tsv.values()) and any(parquet.values()):
         raise DataError(
-            f"{folder} holds both TSV and Parquet files. Keep one of the two formats in it."
+            f"{folder} contains both TSV and Parquet files. Keep one of the two formats."
         )
     candidates = parquet if any(parquet.values()) else tsv
     files: dict[str, list[Path]] = {}
@@ -235,7 +235,7 @@ def _check_shards(files: Sequence[Path]) -> None:
     declared = {int(match[1]) for file in files if (match := _SHARD.search(file.name))}
     if declared and declared != {len(files)}:
         raise DataError(
-            f"{files[0].parent} holds {len(files)} of {max(declared)} shards "
+            f"{files[0].parent} contains {len(files)} of {max(declared)} shards "
             f"({', '.join(file.name for file in files)}). Download the missing ones."
         )
 

@@ -145,7 +145,7 @@ def _complete(
 def _check_texts(rows: Sequence[LabelledText], source: str) -> None:
     if rows and all(_is_number(row.text) for row in rows):
         raise DataError(
-            f"{source}: the column of the texts holds numbers alone, such as {rows[0].text}. "
+            f"{source}: the column of the texts contains only numbers, such as {rows[0].text}. "
             "Name another with `text_column`."
         )
 
@@ -166,7 +166,7 @@ def _draw_missing_splits(
     given = {row.split for row in rows} - {None, "train"}
     if not pool:
         only = " and ".join(split for split in SPLIT_NAMES if split in given)
-        raise DataError(f"{source} has rows for {only} alone. Training needs rows of train, too.")
+        raise DataError(f"{source} has rows for {only} only. Training needs rows of train, too.")
     missing = [split for split in SPLIT_NAMES[1:] if split not in given]
     if not missing:
         return list(rows), []

@@ -14,9 +14,9 @@ from distillora.errors import DataError, did_you_mean
 from distillora.readers.rows import shown
 
 MOST_LABELS = 1000
-# more different fractions than this are a measurement, fewer may be half stars
+# more different fractions than this are measurements; fewer may be half stars
 _MOST_FRACTIONS = 20
-# the Hub's mark of a row whose label is withheld
+# how data sets on the Hub mark a row whose label is withheld
 _UNLABELLED = -1
 
 
@@ -30,11 +30,11 @@ def read_labels(
 
     Args:
         value: a string, a number, true or false, a list of these, or None.
-        separator: what stands between the labels of a string.
-        class_names: what numbers stand for, if the file says so.
+        separator: what separates the labels in a string.
+        class_names: the names behind label numbers, if the file has them.
 
     Raises:
-        ValueError: the value is neither; the message says what it is.
+        ValueError: the value is none of these; the message says what it is.
     """
     if isinstance(value, list | tuple):
         parts: Sequence[Any] = value
@@ -124,7 +124,7 @@ def class_names_of(schema: Any, column: str, where: str) -> tuple[str, ...] | No
 
 
 def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return names in the order of the file's class names, else of numbers, else of the alphabet.
+    """Return names in the order of the file's class names, or else in numeric or alphabetic order.
 
     >>> order_names({"10", "9"}, None), order_names({"b", "a"}, None)
     (('9', '10'), ('a', 'b'))
@@ -139,42 +139,43 @@ def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tu
 
 
 def check_names(rows: Sequence[Sequence[str]], where: str) -> None:
-    """Make sure that what the rows carry can be learnt as labels.
+    """Check that the labels of the rows can be learnt.
 
     Args:
-        rows: the names in each row that has any.
+        rows: the label names of each row that has any.
         where: file and column, for messages.
 
     Raises:
-        DataError: no label or one alone, more than 1,000, every row another, or measurements.
+        DataError: no label, only one, more than 1,000, a different one in each row, or
+            measurements.
     """
     names = {name for row in rows for name in row}
     if not names:
-        raise DataError(f"{where} holds no label at all. Name another column with `label_column`.")
+        raise DataError(f"{where} contains no label. Name another column with `label_column`.")
     if len(names) == 1:
         raise DataError(
-            f"{where} holds one label alone, '{shown(next(iter(names)))}'. "
+            f"{where} contains only one label, '{shown(next(iter(names)))}'. "
             "A classifier needs at least 2 to choose from."
         )
     if _are_measurements(names):
         raise DataError(
-            f"{where} holds {len(names):,} different fractions, such as {min(names)}: that is a "
-            "measurement (regression), not a label. Write classes instead, such as low and high."
+            f"{where} contains {len(names):,} different fractions, such as {min(names)}: these are "
+            "measurements (regression), not labels. Write classes instead, such as low and high."
         )
     if len(rows) > 2 and len(names) >= sum(map(len, rows)):
         raise DataError(
-            f"{where}: no label stands in two rows, so it is a name or an identifier of the row. "
+            f"{where}: no label occurs in two rows, so the column seems to identify the row. "
             "Name another column with `label_column`."
         )
     if len(names) > MOST_LABELS:
         raise DataError(
-            f"{where} holds {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
+            f"{where} contains {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
             "Name another column with `label_column`, or group the labels."
         )
 
 
 def check_not_indicators(values: Sequence[Any], where: str) -> None:
-    """Refuse lists such as [0, 1, 0], whose places are the labels: they name none.
+    """Refuse indicator lists such as [0, 1, 0], which do not name the labels.
 
     Raises:
         DataError: every value is such a list.
@@ -186,8 +187,8 @@ def check_not_indicators(values: Sequence[Any], where: str) -> None:
     everything = {one for row in lists for one in row if not isinstance(one, list | dict)}
     if len(lists[0]) > 2 and numbers == everything and numbers <= {0, 1}:
         raise DataError(
-            f"{where} holds lists of 0 and 1, such as {list(lists[0])}, which name no labels. "
-            'Write the names of those that apply, such as ["bug", "login"].'
+            f"{where} contains lists of 0 and 1, such as {list(lists[0])}, which do not name "
+            'labels. Write the names of those that apply, such as ["bug", "login"].'
         )
 
 
@@ -236,13 +237,13 @@ def are_emotions(labels: Iterable[str]) -> bool:
 
 
 def apply_taxonomy(dataset: Dataset, name: Taxonomy) -> Dataset:
-    """Replace each label by its group; labels that meet in a group count once.
+    """Replace each label by its group; several labels of one group count once.
 
-    The order within a row stays, so the class of a row is the group of its first label.
+    The order within a row is kept, so the class of a row is the group of its first label.
     ``goemotions`` leaves any data set as it is.
 
     Raises:
-        DataError: the data set has a label that is none of the 28 of GoEmotions.
+        DataError: the data set has a label that is not one of GoEmotions' 28.
     """
     if name == "goemotions":
         return dataset

@@ -149,7 +149,8 @@ def _open(path: Path) -> Source:
     check_readable(path)
     if not is_table(path):
         raise InputError(
-            f"{path}: a table to learn from is one of {', '.join(TABLE_EXTENSIONS)}. Save it so."
+            f"{path}: the extension of a table must be one of "
+            f"{', '.join(TABLE_EXTENSIONS)}. Save it in one of these formats."
         )
     return open_file(path, str(path), choose_format(None, path, ""), tabular=True)
 

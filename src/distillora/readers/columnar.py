@@ -82,7 +82,7 @@ class ArrowSource(Source, ABC):
         kind = self._schema.field(self.text_column).type
         if not _is_text(self._pa, kind):
             raise DataError(
-                f"{self.name}: the column '{self.text_column}' holds {kind}, not text. "
+                f"{self.name}: the column '{self.text_column}' contains {kind}, not text. "
                 "Name another with `text_column`"
             )
 

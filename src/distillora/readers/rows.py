@@ -216,7 +216,7 @@ def choose_text_column(columns: Sequence[str], wanted: str | None, name: str) ->
     found = find_text_column(columns)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the texts? Name it with `text_column`. "
+            f"{name}: which column contains the texts? Name it with `text_column`. "
             f"Its columns: {shown(', '.join(columns), 400)}"
         )
     return found
@@ -238,7 +238,7 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
     found = columns[0] if len(columns) == 1 else find_column(columns, _LABEL_NAMES)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the labels? Name it with `label_column`. "
+            f"{name}: which column contains the labels? Name it with `label_column`. "
             f"Its columns beside the texts: {shown(', '.join(columns), 400) or 'none'}"
         )
     return found
