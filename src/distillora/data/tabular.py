@@ -161,8 +161,10 @@ def _read_table(
     """Return the rows of a table, its columns, and notes."""
     table.choose_text_column(data.text_column)
     table.survey(strict=False)  # only then are the keys of all JSON objects known
-    read = list(table.usable_rows())
     columns = _choose_columns(table, data, split)
+    used = (table.text_column, columns.label, columns.split)
+    table.select([column for column in used if column is not None])
+    read = list(table.usable_rows())
     rows = [
         RawRow(
             f"{split}, {row.where}" if split else row.where,
@@ -188,6 +190,7 @@ def _class_names(table: Source, column: str) -> Sequence[str] | None:
 
 def _choose_columns(table: Source, data: Data, split: str | None) -> _Columns:
     if not table.columns:
+        list(table.usable_rows())  # a line that is not an object is a better reason
         raise DataError(f"{table.name} has no rows.")
     own = [column for column in table.columns if column != table.text_column]
     split_column = None if split else _split_column(own, data, table.name)

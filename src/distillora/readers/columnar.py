@@ -68,7 +68,7 @@ class ArrowSource(Source, ABC):
         """Read small ``pyarrow.RecordBatch`` of these columns, or of all."""
 
     def select(self, columns: Sequence[str]) -> None:
-        """Read no other columns than these from now on."""
+        """Leave all other columns unread from now on."""
         self._selected = list(columns)
         self.columns = tuple(columns)
 

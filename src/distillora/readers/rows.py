@@ -125,6 +125,9 @@ class Source(ABC):
     def _choose(self, columns: Sequence[str], wanted: str | None) -> None:
         self.text_column = choose_text_column(columns, wanted, self.name)
 
+    def select(self, columns: Sequence[str]) -> None:  # noqa: B027 - text is read by the line
+        """Leave all other columns unread, if the format allows it."""
+
     def text_of(self, values: Mapping[str, Any]) -> tuple[str | None, str | None]:
         """Return the text of a row, or None and why it cannot be used."""
         column = self.text_column
