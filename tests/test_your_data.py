@@ -129,11 +129,11 @@ def test_data_audits_a_table(run_cli: Cli, tickets: Path) -> None:
         (["my tickets.cvs"], "Did you mean 'my tickets.csv'?"),
         (["tickets"], "does not exist"),
         (["gone.csv"], "gone.csv does not exist"),
-        (["notes.txt"], "notes.txt is no table"),
+        (["notes.txt"], "notes.txt is not a table"),
         (["my tickets.csv", "--label-column", "labell"], "Did you mean 'label'?"),
         (["my tickets.csv", "--label-column", "text", "--text-column", "text"], "name two columns"),
         (["my tickets.csv", "--set", "data.split_shares=[0.5,0.1,0.1]"], "add up to 1"),
-        (["my tickets.csv", "--label-column", "ticket"], "no label stands in two rows"),
+        (["my tickets.csv", "--label-column", "ticket"], "no label occurs in two rows"),
         (["sample", "--label-column", "label"], "label_column is for source 'table' or 'hub' or"),
     ],
 )

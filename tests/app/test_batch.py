@@ -14,7 +14,6 @@ from streamlit.testing.v1 import AppTest
 
 from app.looking import button, by_label, words_of
 from distillora.app.scoring import WatchedClassifier, preview, score_upload
-from distillora.errors import DataError
 from distillora.inference.classifier import TextClassifier
 from distillora.signals.toxicity import ToxicityRule
 
@@ -124,26 +123,44 @@ def test_a_column_that_is_there_already_is_refused_with_the_remedy(open_app: Ope
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "message"),
     [
-        ("t.csv", b""),
-        ("t.csv", b"\xff\xfe\x00"),
-        ("t.jsonl", b"[1]\n"),
-        ("t.jsonl", b"{"),
-        ("t.parquet", b"PAR1"),
+        ("t.csv", b"", "t.csv is empty: its first line must name the columns"),
+        ("t.csv", b"\xff\xfe\x00", "t.csv is UTF-16. Save it as UTF-8"),
+        ("t.csv", b"text,n\nfine,1\nfine\n", "t.csv, row 2 (line 3): the number of cells is 1"),
+        ("t.jsonl", b"[1]\n", "t.jsonl, line 1: the line is not a JSON object: [1]"),
+        ("t.jsonl", b"{", "t.jsonl, line 1: the line is not JSON: {"),
+        ("t.jsonl", b"\n\n", "t.jsonl has no rows"),
+        ("t.parquet", b"PAR1", "t.parquet cannot be read as Parquet"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_told_of(
-    open_app: OpenApp, name: str, content: bytes
+def test_a_file_that_cannot_be_read_is_refused_with_place_and_reason(
+    open_app: OpenApp, name: str, content: bytes, message: str
 ) -> None:
     page = upload(open_app(tab="Batch"), name, content)
     assert not page.exception
-    assert "cannot be read" in page.error[0].value
+    assert message in page.error[0].value
 
 
-def test_a_file_without_columns_is_refused() -> None:
-    with pytest.raises(DataError, match="no columns"):
-        preview(b"\n\n", "jsonl", "empty.jsonl")
+def test_a_preview_shows_what_the_readers_read() -> None:
+    lines = b'{"text": "fine", "n": 1}\nnonsense\n{"text": null, "tags": ["a", "b"]}\n'
+    assert preview(lines, "jsonl", "t.jsonl") == {
+        "text": ["fine", "", ""],
+        "n": ["1", "", ""],
+        "tags": ["", "", "['a', 'b']"],
+    }
+    assert preview(b"id,text\n007,\n", "csv", "t.csv") == {"id": ["007"], "text": [""]}
+    assert preview(b"id,text\n", "csv", "t.csv") == {"id": [], "text": []}
+    assert len(preview(b"text\n" + b"fine\n" * 99, "csv", "t.csv")["text"]) == 5
+
+
+def test_the_column_of_texts_is_chosen_in_the_app_where_its_name_does_not_suggest_it(
+    open_app: OpenApp,
+) -> None:
+    page = upload(open_app(tab="Batch"), "t.csv", b"id,subject,Message\n1,x,amazing\n")
+    assert by_label(page.selectbox, "Text column").value == "Message"
+    page = upload(open_app(tab="Batch"), "t.csv", b"id,subject\n1,amazing\n")
+    assert by_label(page.selectbox, "Text column").value == "id"
 
 
 def test_without_a_file_the_tab_says_what_it_does(open_app: OpenApp) -> None:

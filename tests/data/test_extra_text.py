@@ -61,10 +61,10 @@ def test_another_file_of_the_same_texts_has_the_same_hash(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it holds no text"),
-        ("\n  \n", "it holds no text"),
+        ("", "it is empty"),
+        ("\n  \n", "it is empty"),
         ("seen\njudged on", "all 2 are in the data set"),
-        (b"fine\n\xff", "line 2: not UTF-8"),
+        (b"fine\n\xff", r"line 2: the row is not valid UTF-8 \(byte 1 of the line\)"),
     ],
 )
 def test_a_file_without_a_usable_text_is_refused(

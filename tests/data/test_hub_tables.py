@@ -125,7 +125,7 @@ def test_columns_can_be_chosen(hub: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({}, "which column holds the texts?"),
+        ({}, "which column contains the texts?"),
         ({"text_column": "subjekt"}, "no column 'subjekt'. Did you mean 'subject'?"),
         ({"text_column": "subject", "label_column": "zzz"}, "no column 'zzz'."),
     ],

@@ -88,6 +88,13 @@ def test_the_validation_file_may_have_either_name(tmp_path: Path) -> None:
     assert load(renamed).splits == load(write_tsv(tmp_path / "a")).splits
 
 
+def test_columns_beside_text_labels_and_id_are_not_read(tmp_path: Path) -> None:
+    plain = load(write_parquet(tmp_path / "plain"))
+    train = table([("so happy", [0], "a1"), ('"quoted" text', [1, 2], "a2"), ("shared", [2], "a3")])
+    wide = train.append_column("author", pa.array(["x", "y", "z"])).select([3, 2, 1, 0])
+    assert load(write_parquet(tmp_path / "wide", train=wide)).splits == plain.splits
+
+
 def test_byte_order_marks_and_windows_line_ends_are_no_part_of_the_data(tmp_path: Path) -> None:
     plain = load(write_tsv(tmp_path / "plain"))
     marked = {
@@ -171,6 +178,8 @@ def test_a_training_split_that_is_all_shared_is_refused(tmp_path: Path) -> None:
         ("test_tsv", "fine\t2,3\t1\n", ["test.tsv, line 1", "label 3", "3 label names"]),
         ("test_tsv", "\nfine\t\t1\n", ["test.tsv, line 2", "'fine'", "no label"]),
         ("test_tsv", b"ok\t1\t1\nb\xe4h\t1\t2\n", ["test.tsv, line 2", "UTF-8", "byte 2"]),
+        ("test_tsv", TEST.encode("utf-16"), ["test.tsv is UTF-16", "UTF-8"]),
+        ("labels_txt", b"joy\n\xe4\n", ["labels.txt, line 2", "UTF-8", "byte 1"]),
         ("labels_txt", "joy\nanger\njoy\n", ["labels.txt", "'joy'", "more than once"]),
         ("labels_txt", "joy\n\nanger\n", ["labels.txt", "label 1 has no name"]),
         ("labels_txt", "\n", ["labels.txt", "names no labels"]),
@@ -179,7 +188,7 @@ def test_a_training_split_that_is_all_shared_is_refused(tmp_path: Path) -> None:
         ("train_tsv", "", ["train split", "no rows"]),
         ("dev_tsv", "", ["validation split", "no rows"]),
         ("test_tsv", "\n", ["test split", "no rows"]),
-        ("validation_tsv", DEV, ["validation.tsv and dev.tsv", "Remove one"]),
+        ("validation_tsv", DEV, ["dev.tsv and validation.tsv", "Remove one"]),
     ],
 )
 def test_a_mistake_in_a_tsv_folder_is_named_with_its_place(

@@ -190,6 +190,15 @@ def test_incomplete_rows_are_named_and_left_out_only_when_asked_for(tmp_path: Pa
     assert any("3 of 60 rows were left out" in note for note in dataset.notes)
 
 
+def test_a_row_of_several_files_is_named_with_its_split(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", rows())
+    write_csv(tmp_path / "dev.csv", [*rows(3), {"text": "unlabelled", "label": ""}])
+    with pytest.raises(
+        InputError, match=r"1 of 64 rows .*: validation, row 4 \(line 5\): it has no"
+    ):
+        load(tmp_path)
+
+
 def test_the_audit_warns_of_labels_that_need_a_look(tmp_path: Path) -> None:
     records = [*rows(), {"text": "a rare one", "label": "legal"}]
     records += [{"text": f"shouted {i}", "label": "Bug"} for i in range(9)]
@@ -197,7 +206,7 @@ def test_the_audit_warns_of_labels_that_need_a_look(tmp_path: Path) -> None:
     dataset = load(write_csv(tmp_path / "a.csv", records))
     assert "legal" in {name for row in named(dataset)["train"].values() for name in row}
     warnings = "\n".join(audit_dataset(dataset, None, 128).warnings)
-    assert "'Bug', 'bug' differ in case or white space" in warnings
+    assert "'Bug', 'bug' differ only in case or white space" in warnings
     assert "test split has no row of 1 of the labels ('legal')" in warnings
     assert "set data.label_separator to '|'" in warnings
 
@@ -217,16 +226,16 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], list[str]]] = [
     ("a.csv", 'text,label\n"x,a\n', {}, ["row 1 (line 2)", "quote is never closed"]),
     ("a.csv", b"text,label\ncaf\xe9,a\n", {}, ["row 1 (line 2)", "UTF-8"]),
     ("a.csv", "text,label\nx,a\n".encode("utf-16"), {}, ["UTF-16"]),
-    ("a.csv", "text,label\nx,a\ny,a\n", {}, ["one label alone, 'a'", "at least 2"]),
+    ("a.csv", "text,label\nx,a\ny,a\n", {}, ["only one label, 'a'", "at least 2"]),
     ("a.csv", "text,label\nx,\ny,\n", {}, ["2 of 2 rows", "no label"]),
     ("a.csv", "text,label\nx,\ny,\n", {"drop_incomplete": True}, ["2 of 2 rows"]),
-    ("a.csv", "text,label\nx,a\ny,b\nz,c\n", {}, ["no label stands in two rows"]),
-    ("a.csv", "text,label\n1,a\n2,b\n3,a\n", {}, ["numbers alone", "`text_column`"]),
+    ("a.csv", "text,label\nx,a\ny,b\nz,c\n", {}, ["no label occurs in two rows"]),
+    ("a.csv", "text,label\n1,a\n2,b\n3,a\n", {}, ["only numbers", "`text_column`"]),
     ("a.csv", "text,label\nx,a\ny,b\nx2,a\n", {}, ["3 rows are too few"]),
-    ("a.csv", "text,label,split\nx,a,test\ny,b,test\ny,b,test\n", {}, ["rows for test alone"]),
-    ("a.csv", "x,y,z\na,b,c\n", {}, ["which column holds the texts?", "x, y, z"]),
-    ("a.csv", "text,x,z\na,b,c\n", {}, ["which column holds the labels?", "x, z"]),
-    ("a.csv", "text\na\n", {}, ["which column holds the labels?", "none"]),
+    ("a.csv", "text,label,split\nx,a,test\ny,b,test\ny,b,test\n", {}, ["rows for test only"]),
+    ("a.csv", "x,y,z\na,b,c\n", {}, ["which column contains the texts?", "x, y, z"]),
+    ("a.csv", "text,x,z\na,b,c\n", {}, ["which column contains the labels?", "x, z"]),
+    ("a.csv", "text\na\n", {}, ["which column contains the labels?", "none"]),
     ("a.csv", "text,label\na,b\n", {"text_column": "txt"}, ["'txt'", "Did you mean 'text'"]),
     ("a.csv", "text,label\na,b\n", {"label_column": "lable"}, ["Did you mean 'label'"]),
     ("a.csv", "text,label\na,b\n", {"split_column": "fold"}, ["no column 'fold'"]),
@@ -262,7 +271,7 @@ def test_measurements_too_many_labels_and_indicators_are_no_labels(tmp_path: Pat
 
 def test_a_numeric_parquet_column_holds_no_texts(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", [{"text": i, "label": "a"} for i in range(9)])
-    with pytest.raises(InputError, match="holds int64, not text"):
+    with pytest.raises(InputError, match="contains int64, not text"):
         load(path)
 
 

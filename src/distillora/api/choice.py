@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from distillora.data.sources import PLACE_KEYS, locate, recall
 from distillora.errors import InputError
-from distillora.readers.dataframe import is_dataframe
+from distillora.readers.columnar import is_dataframe
 from distillora.recipe import (
     Recipe,
     bundled_recipes,

@@ -14,7 +14,7 @@ from distillora.progress import Reporter
 from distillora.signals.toxicity import ToxicityRule
 
 if TYPE_CHECKING:
-    from distillora.readers.formats import Format
+    from distillora.readers.file_formats import Format
 
 
 class TextClassifier(Classifier):

@@ -15,7 +15,7 @@ from distillora.api.packages import require_training
 from distillora.api.results import Results
 from distillora.errors import DistilloraError, InputError
 from distillora.progress import Reporter, ignore_known_warnings
-from distillora.readers.dataframe import is_dataframe
+from distillora.readers.columnar import is_dataframe
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

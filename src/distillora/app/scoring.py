@@ -1,30 +1,19 @@
-"""Scoring an uploaded file: its first rows, and the whole of it through bulk scoring."""
+"""Scoring an uploaded file: a preview of its first rows, then all of it by bulk scoring."""
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pathlib import PurePath
 
 from distillora.errors import DataError
 from distillora.inference.bulk import Format, Summary, score_file
 from distillora.inference.classifier import BATCH_SIZE, Prediction, TextClassifier
+from distillora.readers.file_formats import EXTENSIONS, TABLE_EXTENSIONS, open_file
 from distillora.signals.toxicity import ToxicityRule
 
-FORMATS: dict[str, Format] = {
-    "csv": "csv",
-    "tsv": "tsv",
-    "jsonl": "jsonl",
-    "ndjson": "jsonl",
-    "parquet": "parquet",
-}
 MIME = {
     "csv": "text/csv",
     "tsv": "text/tab-separated-values",
@@ -35,7 +24,7 @@ PREVIEW_ROWS = 5
 
 
 class WatchedClassifier(TextClassifier):
-    """An open classifier with another toxicity rule, that tells how many texts it has read.
+    """An open classifier with another toxicity rule, which reports how many texts it has scored.
 
     It shares the opened model, so it costs nothing to make.
     """
@@ -55,7 +44,7 @@ class WatchedClassifier(TextClassifier):
     def predict(
         self, texts: str | Sequence[str], *, top_k: int | None = None, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
-        """Score texts as the classifier does, and tell after each piece."""
+        """Score texts as the classifier does, and report after each piece."""
         rows = [texts] if isinstance(texts, str) else texts
         found: list[Prediction] = []
         for start in range(0, len(rows), 8 * batch_size):
@@ -77,30 +66,45 @@ class ScoredFile:
 
 
 def format_of(name: str) -> Format:
-    """Return the format that a file's extension tells.
+    """Return the format of a file's extension.
 
     Raises:
-        DataError: it tells none.
+        DataError: it is not known.
     """
-    extension = name.rsplit(".", 1)[-1].lower()
-    if extension not in FORMATS:
-        raise DataError(f"{name}: give a file that ends in .{', .'.join(FORMATS)}.")
-    return FORMATS[extension]
+    extension = PurePath(name).suffix.lower()
+    if extension not in TABLE_EXTENSIONS:
+        raise DataError(f"{name}: upload a file that ends in {', '.join(TABLE_EXTENSIONS)}.")
+    return EXTENSIONS[extension]
 
 
-def preview(content: bytes, kind: Format, name: str) -> pd.DataFrame:
-    """Return the first rows of a file.
+def preview(content: bytes, kind: Format, name: str) -> dict[str, list[str]]:
+    """Return column -> its values in the first rows, as text; missing ones are empty.
 
     Raises:
-        DataError: it cannot be read in this format, or it is empty.
+        DataError: the file cannot be read in this format, or has no rows with columns.
     """
-    try:
-        table = _first_rows(content, kind)
-    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
-        raise DataError(f"{name} cannot be read as {kind}: {_short(error)}") from None
-    if not len(table.columns):
-        raise DataError(f"{name} has no columns.")
-    return table
+    source = open_file(content, name, kind)
+    first = list(islice(source.rows(), PREVIEW_ROWS))
+    columns = source.columns or tuple(dict.fromkeys(key for row in first for key in row.values))
+    if not columns:
+        raise DataError(
+            f"{name}, {first[0].where}: {first[0].error}." if first else f"{name} has no rows."
+        )
+    return {
+        column: ["" if (value := row.values.get(column)) is None else str(value) for row in first]
+        for column in columns
+    }
+
+
+def count_rows(content: bytes, kind: Format, name: str) -> int:
+    """Return how many rows a file has.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    source = open_file(content, name, kind)
+    source.survey(strict=False)
+    return source.rows_in_all
 
 
 def score_upload(
@@ -134,33 +138,3 @@ def score_upload(
     )
     stem = name.rsplit(".", 1)[0]
     return ScoredFile(written.getvalue(), f"{stem}-scored.{target}", target, summary)
-
-
-def _first_rows(content: bytes, kind: Format) -> pd.DataFrame:
-    stream = io.BytesIO(content)
-    if kind == "parquet":
-        batches = pq.ParquetFile(stream).iter_batches(PREVIEW_ROWS)
-        first: Any = next(batches, None)
-        return pd.DataFrame() if first is None else first.to_pandas()
-    if kind == "jsonl":
-        lines = (line for line in stream if line.strip())
-        return pd.DataFrame([_object(line) for line in islice(lines, PREVIEW_ROWS)])
-    return pd.read_csv(
-        stream,
-        sep="\t" if kind == "tsv" else ",",
-        nrows=PREVIEW_ROWS,
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-    )
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    value = json.loads(line)
-    if not isinstance(value, dict):
-        raise ValueError("each line must be a JSON object")
-    return value
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") + "."

@@ -1,4 +1,4 @@
-"""What is in a data set: counts, lengths, duplicates, texts that two splits share."""
+"""What a data set contains: counts, lengths, duplicates, texts that two splits share."""
 
 from __future__ import annotations
 
@@ -48,9 +48,8 @@ class SplitAudit(_Record):
         rows: number of texts.
         labels_per_row: number of labels -> number of rows.
         class_counts: label -> rows that carry it.
-        lengths: token lengths; None when no tokenizer was at hand.
-        duplicate_texts: rows whose exact text stands in an earlier row of this split, i.e. the
-            rows that would go if every text were kept once.
+        lengths: token lengths; None without a tokenizer.
+        duplicate_texts: rows whose exact text occurs in an earlier row of this split.
         empty_texts: rows with nothing but white space.
         odd_characters: rows with control characters (other than tab and newline), lone
             surrogates or U+FFFD.
@@ -68,8 +67,8 @@ class SplitAudit(_Record):
 class AuditRecord(_Record):
     """The audit of a data set: per split, and the texts that two splits share.
 
-    ``shared_texts`` maps e.g. ``"test in train"`` to the number of *test rows* whose text also
-    stands in train. ``warnings`` says what deserves a second look.
+    ``shared_texts`` maps e.g. ``"test in train"`` to the number of *test rows* whose text is also
+    in train. ``warnings`` says what deserves a second look.
     """
 
     labels: tuple[str, ...]
@@ -83,12 +82,12 @@ def audit_dataset(
     token_lengths: Mapping[str, npt.NDArray[np.integer]] | None,
     max_length: int,
 ) -> AuditRecord:
-    """Audit every split, and each pair of splits for texts that stand in both.
+    """Audit every split, and each pair of splits for shared texts.
 
     Args:
         dataset: the data set as read, before shared texts are dropped.
         token_lengths: per split the tokens of each text before truncation, shape (rows,);
-            None when there is no tokenizer.
+            None without a tokenizer.
         max_length: tokens per text at most, to count the truncated rows.
     """
     splits = {
@@ -196,7 +195,7 @@ def _class_table(record: AuditRecord) -> Table:
     table = _table("rows with the label", *record.splits)
     for label in record.labels:
         counts = (split.class_counts[label] for split in record.splits.values())
-        # Text, because a label such as "[joy]" would otherwise be read as rich's markup
+        # Text, because rich would read a label such as "[joy]" as markup
         table.add_row(Text(label), *(f"{count:,}" for count in counts))
     return table
 
@@ -220,7 +219,7 @@ _SEPARATORS = ("|", ";", ",", "/")
 
 
 def find_warnings(dataset: Dataset) -> tuple[str, ...]:
-    """Return what its reader noted, and what its labels look like, a sentence or two each."""
+    """Return the notes of its reader and what looks wrong with its labels, in sentences."""
     return (
         *dataset.notes,
         *_lookalikes(dataset.label_names),
@@ -244,8 +243,8 @@ def _lookalikes(names: Sequence[str]) -> Iterator[str]:
     for group in same.values():
         if len(group) > 1:
             yield (
-                f"The labels {name_some(group)} differ in case or white space alone and count as "
-                f"{len(group)} labels. If they are one, write them alike."
+                f"The labels {name_some(group)} differ only in case or white space and count as "
+                f"{len(group)} labels. If they mean the same, spell them the same."
             )
 
 
@@ -254,7 +253,8 @@ def _lists_as_text(names: Sequence[str]) -> Iterator[str]:
     if len(lists) * 2 > len(names):
         yield (
             f"Labels such as '{shown(lists[0], 40)}' are lists written as text, and each counts as "
-            "one label. Write their names apart by a separator, and set data.label_separator to it."
+            "one label. Separate the names by a character such as |, and set data.label_separator "
+            "to it."
         )
 
 
@@ -268,17 +268,17 @@ def _unsplit_labels(names: Sequence[str]) -> Iterator[str]:
         ]
         if joined:
             yield (
-                f"Labels such as '{shown(joined[0], 40)}' look like several: each of their parts "
-                f"is a label, too. To split them, set data.label_separator to '{separator}'."
+                f"Labels such as '{shown(joined[0], 40)}' look like several labels: each part is a "
+                f"label, too. To split them, set data.label_separator to '{separator}'."
             )
 
 
 def _absent_labels(dataset: Dataset) -> Iterator[str]:
-    """Tell which labels a split has no row of."""
+    """Say which labels have no row in a split."""
     for split, meaning in (
         ("train", "they cannot be learnt"),
-        ("validation", "nothing can be chosen for their sake"),
-        ("test", "nothing shows how well they are learnt"),
+        ("validation", "no threshold can be chosen for them"),
+        ("test", "how well they are learnt cannot be measured"),
     ):
         present = {label for row in dataset.splits[split].labels for label in row}
         absent = [name for i, name in enumerate(dataset.label_names) if i not in present]

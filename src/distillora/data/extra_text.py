@@ -1,4 +1,4 @@
-"""Texts without labels, for a teacher to label: one a line, in UTF-8."""
+"""Texts without labels, for a teacher to label: one per line, in UTF-8."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from distillora.data.dataset import Dataset, Split
-from distillora.data.goemotions import read_lines
 from distillora.errors import DataError
+from distillora.readers.text_files import TextSource
 
 
 class ExtraTextRecord(BaseModel):
-    """What was used of a file of texts without labels.
+    """What was read from a file of texts without labels.
 
     Attributes:
         rows: texts that are used.
@@ -41,29 +41,30 @@ class ExtraTextRecord(BaseModel):
 
 @dataclass(frozen=True)
 class ExtraText:
-    """The texts of one file, with no label each and the number of their line as id."""
+    """The texts of one file; rows have no labels, and their line number as id."""
 
     rows: Split
     record: ExtraTextRecord
 
 
 def read_extra_text(path: Path, dataset: Dataset, limit: int | None = None) -> ExtraText:
-    """Read a file of texts, without those that the data set holds already.
+    """Read a file of texts, without those that are in the data set already.
 
-    White space around a text is taken off, and does not make it another one; blank lines are
-    skipped. Reading ends after ``limit`` texts that are used.
+    White space around a text is stripped, and blank lines are skipped. Reading stops once
+    ``limit`` texts are used.
 
     Raises:
         DataError: there is no such file, it is not UTF-8, or no text is left.
     """
     if not path.is_file():
-        raise DataError(f"There is no file {path}. Give a text file with one text a line.")
+        raise DataError(f"There is no file {path}. Give a text file with one text per line.")
     evaluated = _texts(dataset, "validation", "test")
     seen = _texts(dataset, "train")
     left_out = {"evaluated": 0, "repeated": 0}
     texts: dict[int, str] = {}
-    for number, line in read_lines(path):
-        text = line.strip()
+    source = TextSource(path, str(path))
+    for number, row in enumerate(source.usable_rows(), 1):
+        text = row.values["text"].strip()
         if text in evaluated:
             left_out["evaluated"] += 1
         elif text in seen:
@@ -74,9 +75,9 @@ def read_extra_text(path: Path, dataset: Dataset, limit: int | None = None) -> E
             if len(texts) == limit:
                 break
     if not texts:
-        known = f"all {sum(left_out.values()):,} are in the data set already"
-        found = f"no text in it is new: {known}" if any(left_out.values()) else "it holds no text"
-        raise DataError(f"{path} cannot teach anything, for {found}. Write one text a line.")
+        known = sum(left_out.values())
+        reason = f"all {known:,} are in the data set already" if known else "it is empty"
+        raise DataError(f"{path} has no text to learn from: {reason}. Write one text per line.")
     ids = tuple(map(str, texts))
     rows = Split(tuple(texts.values()), ((),) * len(texts), ids)
     return ExtraText(rows, ExtraTextRecord(rows=len(rows), sha256=rows.sha256, **left_out))

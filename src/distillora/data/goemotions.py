@@ -1,187 +1,246 @@
-"""A data set in a folder of the user's own: TSV, or Parquet as the Hub stores it."""
+"""Data in the format of the GoEmotions release: numbered labels, whose names are listed apart.
+
+A folder holds TSV files and ``labels.txt``, or Parquet files as the Hub stores them.
+"""
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from distillora.data.dataset import (
-    Dataset,
-    Split,
-    check_label_names,
-    check_row_labels,
-    check_splits,
-    excerpt,
-)
+from distillora.data.dataset import SPLIT_NAMES, Dataset
+from distillora.data.labelled import LabelledText, assemble
+from distillora.data.labels import check_label_names, class_names_of
+from distillora.data.splits import find_split_files, only_one, split_called
 from distillora.errors import DataError
+from distillora.readers.columnar import ArrowSource, ParquetSource, import_pyarrow
+from distillora.readers.rows import Source, shown
+from distillora.readers.text_files import TextSource, UnquotedSource
 
+ROW_FORMAT = "text TAB comma-separated label numbers TAB id"
 FOLDER_FORMAT = (
-    "train.tsv, dev.tsv and test.tsv (text TAB comma-separated label numbers TAB id, no header) "
-    "with labels.txt (one label name per line, label 0 first), or train.parquet, "
-    "validation.parquet and test.parquet (columns text, labels, id)"
+    f"train.tsv, dev.tsv and test.tsv ({ROW_FORMAT}, no header) with labels.txt (one label name "
+    "per line, label 0 first), or train.parquet, validation.parquet and test.parquet (columns "
+    "text, labels, id)"
 )
-SPLIT_ALIASES = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}
+COLUMNS = {"text": "string", "labels": "list of integers", "id": "string"}
 
 
 def read_folder(folder: Path, subfolder: str, source: str) -> Dataset:
     """Read the data set in a folder.
 
     Args:
-        folder: holds ``train``, ``validation`` (or ``dev``) and ``test`` as ``.tsv`` or
-            ``.parquet``, and ``labels.txt``, which Parquet files with label names do without.
-        subfolder: where Parquet files may stand too, as in a clone of a Hub data set.
-        source: what the dataset says of its origin.
+        folder: holds a TSV or Parquet file for each of train, validation (or dev) and test, and
+            ``labels.txt``, which Parquet files that name their labels do without.
+        subfolder: where Parquet files may also be, as in a clone of a Hub data set.
+        source: the dataset's ``source``.
 
     Raises:
-        DataError: a file is missing, ambiguous or cannot be read as it stands.
+        DataError: a file is missing, ambiguous or cannot be read.
     """
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
-        raise DataError(f"{folder} {what}. Give a folder that holds {FOLDER_FORMAT}.")
-    tsv = {split: _tsv_candidates(folder, stems) for split, stems in SPLIT_ALIASES.items()}
-    parquet = {
-        split: _parquet_candidates(folder, subfolder, stems)
-        for split, stems in SPLIT_ALIASES.items()
-    }
-    if any(tsv.values()) and any(parquet.values()):
-        raise DataError(
-            f"{folder} holds both TSV and Parquet files. Keep one of the two formats in it."
-        )
-    if any(parquet.values()):
-        files = {split: _only(found, split, folder) for split, found in parquet.items()}
-        names = _parquet_label_names(folder, files["train"][0])
-        from distillora.data.hub_parquet import read_parquet  # pyarrow takes long to import
-
-        splits = {split: read_parquet(paths, len(names)) for split, paths in files.items()}
-    else:
-        names, splits = _read_tsv_folder(folder, tsv)
-    return check_splits(Dataset(splits=splits, label_names=names, source=source))
+        raise DataError(f"{folder} {what}. Give a folder with {FOLDER_FORMAT}.")
+    files = _find_files(folder, subfolder)
+    names = _read_names(folder, files)
+    tables = {split: [_open(path) for path in paths] for split, paths in files.items()}
+    return read_numbered(tables, names, source)
 
 
-def _read_tsv_folder(
-    folder: Path, candidates: dict[str, list[list[Path]]]
-) -> tuple[tuple[str, ...], dict[str, Split]]:
-    files = {split: _only(found, split, folder) for split, found in candidates.items()}
-    if not (folder / "labels.txt").is_file():
+def read_numbered(
+    tables: Mapping[str, Sequence[Source]], names: Sequence[str], source: str
+) -> Dataset:
+    """Make a dataset of tables with the columns of ``COLUMNS``.
+
+    Args:
+        tables: split -> its rows, in one table or several.
+        names: label 0 first.
+        source: the dataset's ``source``.
+
+    Raises:
+        DataError: with table and row: a null text or id, bytes that are not UTF-8, no label, or
+            a label that is not in 0 .. ``len(names) - 1``; or a split has no rows.
+    """
+    rows = (
+        row
+        for split, parts in tables.items()
+        for table in parts
+        for row in _read_rows(table, split, names)
+    )
+    return assemble(rows, names, source)
+
+
+def _read_rows(table: Source, split: str, names: Sequence[str]) -> Iterator[LabelledText]:
+    for row in table.usable_rows():
+        text, labels, row_id = (row.values[column] for column in COLUMNS)
+        for column, value in (("text", text), ("id", row_id)):
+            if value is None:
+                raise DataError(
+                    f"{table.name}, {row.where}: '{column}' is null. Fill it in or leave the row "
+                    "out."
+                )
+        try:
+            own = _label_names(labels, names)
+        except ValueError as error:
+            place = f"{table.name}, {row.where}: the row '{shown(text, 60)}'"
+            raise DataError(f"{place} {error}") from None
+        yield LabelledText(row_id, text, own, split)
+
+
+def _label_names(labels: str | Sequence[int] | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names behind the label numbers of a row, each once, in their order."""
+    numbers = _parse_numbers(labels) if isinstance(labels, str) else labels
+    if not numbers:
+        raise ValueError("has no label. Give it at least one label number.")
+    for number in numbers:
+        if number is None:
+            raise ValueError("has a null among its labels.")
+        if not 0 <= number < len(names):
+            raise ValueError(
+                f"has label {number}, but there are {len(names)} label names, 0 to "
+                f"{len(names) - 1}. Correct the row or add the name."
+            )
+    return tuple(names[number] for number in dict.fromkeys(numbers))
+
+
+def _parse_numbers(cell: str) -> list[int]:
+    parts = [part.strip() for part in cell.split(",")] if cell else []
+    for part in parts:
+        # int() would also take "1_0", "+1" and the digits of other scripts
+        if not (part.isascii() and part.isdigit()):
+            raise ValueError(
+                f"has the label '{shown(part, 60)}', which is not a number. A row is {ROW_FORMAT}; "
+                "the numbers count the lines of labels.txt from 0."
+            )
+    return [int(part) for part in parts]
+
+
+def _open(path: Path) -> Source:
+    if path.suffix.lower() == ".tsv":
+        table: Source = UnquotedSource(path, str(path), tuple(COLUMNS))
+        table.choose_text_column("text")
+        return table
+    return select_columns(ParquetSource(path, str(path)))
+
+
+def select_columns(table: ArrowSource) -> ArrowSource:
+    """Return a table that reads the columns of ``COLUMNS`` alone.
+
+    Raises:
+        DataError: one is missing or of another type.
+    """
+    found = {field.name: field.type for field in table.schema()}
+    for name, wanted in COLUMNS.items():
+        if name not in found:
+            raise DataError(
+                f"{table.name} has no column '{name}'. It needs {_format_columns(COLUMNS)}; "
+                f"it has {_format_columns(found)}."
+            )
+        if not _fits(name, found[name]):
+            raise DataError(
+                f"{table.name}: column '{name}' is {found[name]}, not a {wanted}. "
+                f"It needs {_format_columns(COLUMNS)}."
+            )
+    table.select(tuple(COLUMNS))
+    table.choose_text_column("text")
+    return table
+
+
+def fits_columns(schema: Any) -> bool:
+    """Whether a ``pyarrow.Schema`` has the columns of ``COLUMNS``, of their types."""
+    found = {field.name: field.type for field in schema}
+    return all(name in found and _fits(name, found[name]) for name in COLUMNS)
+
+
+def _fits(name: str, kind: Any) -> bool:
+    types = import_pyarrow().types
+    if name != "labels":
+        return bool(types.is_string(kind) or types.is_large_string(kind))
+    is_list = types.is_list(kind) or types.is_large_list(kind)
+    return bool(is_list and types.is_integer(kind.value_type))
+
+
+def _format_columns(columns: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items()) or "no columns"
+
+
+def _read_names(folder: Path, files: Mapping[str, Sequence[Path]]) -> tuple[str, ...]:
+    path, train = folder / "labels.txt", files["train"][0]
+    if path.is_file():
+        return _read_label_file(path)
+    if train.suffix.lower() == ".tsv":
         raise DataError(_missing("labels.txt", folder))
-    names = read_label_names(folder / "labels.txt")
-    return names, {split: read_tsv(paths[0], len(names)) for split, paths in files.items()}
-
-
-def _parquet_label_names(folder: Path, file: Path) -> tuple[str, ...]:
-    if (folder / "labels.txt").is_file():
-        return read_label_names(folder / "labels.txt")
-    from distillora.data.hub_parquet import read_schema_label_names
-
-    names = read_schema_label_names(file)
+    names = class_names_of(ParquetSource(train, str(train)).schema(), "labels", str(train))
     if names is None:
         raise DataError(
-            f"{file} does not name its labels. Write {folder / 'labels.txt'}: "
-            "one label name per line, label 0 first."
+            f"{train} does not name its labels. Write {path}: one label name per line, label 0 "
+            "first."
         )
     return names
 
 
-def _tsv_candidates(folder: Path, stems: Sequence[str]) -> list[list[Path]]:
-    return [[path] for stem in stems if (path := folder / f"{stem}.tsv").is_file()]
-
-
-def _parquet_candidates(folder: Path, subfolder: str, stems: Sequence[str]) -> list[list[Path]]:
-    candidates = []
-    for place in (folder, folder / subfolder):
-        for stem in stems:
-            candidates.append([p for p in (place / f"{stem}.parquet",) if p.is_file()])
-            candidates.append(sorted(place.glob(f"{stem}-*.parquet")))
-    return [files for files in candidates if files]
-
-
-def _only(candidates: list[list[Path]], split: str, folder: Path) -> list[Path]:
-    if not candidates:
-        raise DataError(_missing(f"file of the {split} split", folder))
-    if len(candidates) > 1:
-        rivals = " and ".join(str(files[0].relative_to(folder)) for files in candidates)
-        raise DataError(f"{folder} holds {rivals}: both are the {split} split. Remove one.")
-    return candidates[0]
-
-
-def _missing(what: str, folder: Path) -> str:
-    found = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    shown = ", ".join(found[:20]) + (f" and {len(found) - 20} more" if len(found) > 20 else "")
-    return f"{folder} has no {what}. It needs {FOLDER_FORMAT}; it has {shown or 'no files'}."
-
-
-ROW_FORMAT = "text TAB comma-separated label numbers TAB id"
-
-
-def read_label_names(path: Path) -> tuple[str, ...]:
-    """Read ``labels.txt``: one name per line, label 0 first.
-
-    Raises:
-        DataError: no names, an empty one, one that stands twice, or not UTF-8.
-    """
-    lines = [line.strip() for _, line in read_lines(path)]
+def _read_label_file(path: Path) -> tuple[str, ...]:
+    rows = TextSource(path, str(path)).usable_rows()
+    lines = [row.values["text"].strip() for row in rows]
     while lines and not lines[-1]:
         lines.pop()
     return check_label_names(lines, str(path))
 
 
-def read_tsv(path: Path, n_labels: int) -> Split:
-    """Read one split; blank lines are skipped.
-
-    Raises:
-        DataError: with file, line and text: a line without three columns, a label that is no
-            number below ``n_labels``, a row without label, or bytes that are not UTF-8.
-    """
-    rows = [
-        _parse_row(line, n_labels, f"{path}, line {number}")
-        for number, line in read_lines(path)
-        if line
-    ]
-    texts, labels, ids = zip(*rows, strict=True) if rows else ((), (), ())
-    return Split(texts, labels, ids)
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a UTF-8 file without their ends, with their numbers from 1.
-
-    Raises:
-        DataError: the file cannot be read, or a line is not UTF-8.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Check its rights.") from None
-    # str.splitlines would also break lines at U+2028, form feeds and the like inside a text
-    lines = raw.removeprefix(codecs.BOM_UTF8).split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield number, line.removesuffix(b"\r").decode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, line {number}: not UTF-8 at byte {error.start + 1} of the line, "
-                f"{excerpt(line.decode(errors='replace'))}. Save the file as UTF-8."
-            ) from None
-
-
-def _parse_row(line: str, n_labels: int, where: str) -> tuple[str, tuple[int, ...], str]:
-    columns = line.split("\t")
-    if len(columns) != 3:
+def _find_files(folder: Path, subfolder: str) -> dict[str, list[Path]]:
+    """Return split -> its files: one, or the shards of Parquet."""
+    tsv = {
+        split: [[path] for path in paths]
+        for split, paths in find_split_files(folder, (".tsv",)).items()
+    }
+    parquet = _find_parquet(folder, subfolder)
+    if any(tsv.values()) and any(parquet.values()):
         raise DataError(
-            f"{where}: {excerpt(line)} has {len(columns)} column(s), not 3. "
-            f"A row is {ROW_FORMAT}, and a text holds no tab or line break."
+            f"{folder} contains both TSV and Parquet files. Keep one of the two formats."
         )
-    text, field, row_id = columns
-    numbers = [_parse_label(part, where, text) for part in field.split(",")] if field else []
-    return text, check_row_labels(numbers, n_labels, where, text), row_id
+    candidates = parquet if any(parquet.values()) else tsv
+    files: dict[str, list[Path]] = {}
+    for split in SPLIT_NAMES:
+        found = candidates[split]
+        if not found:
+            raise DataError(_missing(f"file of the {split} split", folder))
+        names = [str(paths[0].relative_to(folder)) for paths in found]
+        files[split] = only_one(found, names, split, folder)
+        _check_shards(files[split])
+    return files
 
 
-def _parse_label(field: str, where: str, text: str) -> int:
-    digits = field.strip()
-    # int() would also take "1_0", "+1" and the digits of other scripts
-    if not (digits.isascii() and digits.isdigit()):
+def _find_parquet(folder: Path, subfolder: str) -> dict[str, list[list[Path]]]:
+    candidates: dict[str, list[list[Path]]] = {split: [] for split in SPLIT_NAMES}
+    for place in (folder, folder / subfolder):
+        if not place.is_dir():
+            continue
+        for split, paths in find_split_files(place, (".parquet",)).items():
+            candidates[split] += [[path] for path in paths]
+        shards: dict[str, list[Path]] = {}
+        for path in sorted(place.glob("*-*.parquet")):
+            shards.setdefault(path.name.split("-")[0], []).append(path)
+        for word, paths in shards.items():
+            if split_of_shards := split_called(word):
+                candidates[split_of_shards].append(paths)
+    return candidates
+
+
+_SHARD = re.compile(r"-\d{5}-of-(\d{5})\.parquet$")
+
+
+def _check_shards(files: Sequence[Path]) -> None:
+    declared = {int(match[1]) for file in files if (match := _SHARD.search(file.name))}
+    if declared and declared != {len(files)}:
         raise DataError(
-            f"{where}: the row {excerpt(text)} has the label {excerpt(field)}, which is not a "
-            f"number. A row is {ROW_FORMAT}; the numbers count the lines of labels.txt from 0."
+            f"{files[0].parent} contains {len(files)} of {max(declared)} shards "
+            f"({', '.join(file.name for file in files)}). Download the missing ones."
         )
-    return int(digits)
+
+
+def _missing(what: str, folder: Path) -> str:
+    found = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    listed = ", ".join(found[:20]) + (f" and {len(found) - 20} more" if len(found) > 20 else "")
+    return f"{folder} has no {what}. It needs {FOLDER_FORMAT}; it has {listed or 'no files'}."

@@ -1,8 +1,10 @@
-"""Labels as they stand in a column: from values to names, and what names cannot be."""
+"""Labels: from the values of a column to names, checks of names, and GoEmotions' groupings."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, Literal
@@ -12,9 +14,9 @@ from distillora.errors import DataError, did_you_mean
 from distillora.readers.rows import shown
 
 MOST_LABELS = 1000
-# more different fractions than this are a measurement, fewer may be half stars
+# more different fractions than this are measurements; fewer may be half stars
 _MOST_FRACTIONS = 20
-# the Hub's mark of a row whose label is withheld
+# how data sets on the Hub mark a row whose label is withheld
 _UNLABELLED = -1
 
 
@@ -28,11 +30,11 @@ def read_labels(
 
     Args:
         value: a string, a number, true or false, a list of these, or None.
-        separator: what stands between the labels of a string.
-        class_names: what numbers stand for, if the file says so.
+        separator: what separates the labels in a string.
+        class_names: the names behind label numbers, if the file has them.
 
     Raises:
-        ValueError: the value is neither; the message says what it is.
+        ValueError: the value is none of these; the message says what it is.
     """
     if isinstance(value, list | tuple):
         parts: Sequence[Any] = value
@@ -75,8 +77,54 @@ def _kind(value: Any) -> str:
     return "an object" if isinstance(value, dict) else f"of type {type(value).__name__}"
 
 
+def check_label_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return a list of label names, label 0 first.
+
+    Raises:
+        DataError: it is empty, or a name is empty or occurs twice.
+    """
+    if not names:
+        raise DataError(f"{where} names no labels. Write one label name per line, label 0 first.")
+    for number, name in enumerate(names):
+        if not name:
+            raise DataError(
+                f"{where}: label {number} has no name. Write one name per line without blank "
+                "lines between them, since the line is the label's number."
+            )
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"{where}: '{twice[0]}' occurs more than once. Give each label its own name."
+        )
+    return tuple(names)
+
+
+def class_names_of(schema: Any, column: str, where: str) -> tuple[str, ...] | None:
+    """Return the label names of a column of ``ClassLabel`` or lists of it, None for other columns.
+
+    Args:
+        schema: a ``pyarrow.Schema``; ``datasets`` writes the names into its metadata.
+        column: the name of the column.
+        where: the file or data set, for messages.
+
+    Raises:
+        DataError: the metadata cannot be read, or a name occurs twice.
+    """
+    metadata = (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        feature = json.loads(metadata)["info"]["features"][column]
+        # {"feature": ClassLabel, "_type": "List"} today, [ClassLabel] in old files
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)
+        names = feature["names"]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return None
+    except ValueError as error:
+        raise DataError(f"{where}: its 'huggingface' metadata is not JSON: {error}.") from None
+    return check_label_names(names, where)
+
+
 def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return names in the order of the file's class names, else of numbers, else of the alphabet.
+    """Return names in the order of the file's class names, or else in numeric or alphabetic order.
 
     >>> order_names({"10", "9"}, None), order_names({"b", "a"}, None)
     (('9', '10'), ('a', 'b'))
@@ -91,42 +139,43 @@ def order_names(names: Collection[str], class_names: Sequence[str] | None) -> tu
 
 
 def check_names(rows: Sequence[Sequence[str]], where: str) -> None:
-    """Make sure that what the rows carry can be learnt as labels.
+    """Check that the labels of the rows can be learnt.
 
     Args:
-        rows: the names in each row that has any.
+        rows: the label names of each row that has any.
         where: file and column, for messages.
 
     Raises:
-        DataError: no label or one alone, more than 1,000, every row another, or measurements.
+        DataError: no label, only one, more than 1,000, a different one in each row, or
+            measurements.
     """
     names = {name for row in rows for name in row}
     if not names:
-        raise DataError(f"{where} holds no label at all. Name another column with `label_column`.")
+        raise DataError(f"{where} contains no label. Name another column with `label_column`.")
     if len(names) == 1:
         raise DataError(
-            f"{where} holds one label alone, '{shown(next(iter(names)))}'. "
+            f"{where} contains only one label, '{shown(next(iter(names)))}'. "
             "A classifier needs at least 2 to choose from."
         )
     if _are_measurements(names):
         raise DataError(
-            f"{where} holds {len(names):,} different fractions, such as {min(names)}: that is a "
-            "measurement (regression), not a label. Write classes instead, such as low and high."
+            f"{where} contains {len(names):,} different fractions, such as {min(names)}: these are "
+            "measurements (regression), not labels. Write classes instead, such as low and high."
         )
     if len(rows) > 2 and len(names) >= sum(map(len, rows)):
         raise DataError(
-            f"{where}: no label stands in two rows, so it is a name or an identifier of the row. "
+            f"{where}: no label occurs in two rows, so the column seems to identify the row. "
             "Name another column with `label_column`."
         )
     if len(names) > MOST_LABELS:
         raise DataError(
-            f"{where} holds {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
+            f"{where} contains {len(names):,} different labels, and {MOST_LABELS:,} is the most. "
             "Name another column with `label_column`, or group the labels."
         )
 
 
 def check_not_indicators(values: Sequence[Any], where: str) -> None:
-    """Refuse lists such as [0, 1, 0], whose places are the labels: they name none.
+    """Refuse indicator lists such as [0, 1, 0], which do not name the labels.
 
     Raises:
         DataError: every value is such a list.
@@ -138,8 +187,8 @@ def check_not_indicators(values: Sequence[Any], where: str) -> None:
     everything = {one for row in lists for one in row if not isinstance(one, list | dict)}
     if len(lists[0]) > 2 and numbers == everything and numbers <= {0, 1}:
         raise DataError(
-            f"{where} holds lists of 0 and 1, such as {list(lists[0])}, which name no labels. "
-            'Write the names of those that apply, such as ["bug", "login"].'
+            f"{where} contains lists of 0 and 1, such as {list(lists[0])}, which do not name "
+            'labels. Write the names of those that apply, such as ["bug", "login"].'
         )
 
 
@@ -188,13 +237,13 @@ def are_emotions(labels: Iterable[str]) -> bool:
 
 
 def apply_taxonomy(dataset: Dataset, name: Taxonomy) -> Dataset:
-    """Replace each label by its group; labels that meet in a group count once.
+    """Replace each label by its group; several labels of one group count once.
 
-    The order within a row stays, so the class of a row is the group of its first label.
+    The order within a row is kept, so the class of a row is the group of its first label.
     ``goemotions`` leaves any data set as it is.
 
     Raises:
-        DataError: the data set has a label that is none of the 28 of GoEmotions.
+        DataError: the data set has a label that is not one of GoEmotions' 28.
     """
     if name == "goemotions":
         return dataset

@@ -1,4 +1,4 @@
-"""A recipe's data, read from wherever it is."""
+"""Reads a recipe's data from wherever it is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from distillora.artifacts import RunLayout
 from distillora.data.dataset import Dataset
+from distillora.data.goemotions import fits_columns, read_folder
 from distillora.data.labels import apply_taxonomy
+from distillora.data.splits import find_split_files
 from distillora.data.stored import is_stored
-from distillora.data.tabular import TABLE_EXTENSIONS, find_split_files, is_table, read_frame
+from distillora.data.tabular import is_table, read_files, read_frame
 from distillora.errors import DataError, InputError, did_you_mean
-from distillora.readers.dataframe import is_dataframe
+from distillora.readers.columnar import ParquetSource, is_dataframe
+from distillora.readers.file_formats import TABLE_EXTENSIONS
 from distillora.recipe import GOEMOTIONS_CONFIG, Data, read_recipe
 
 if TYPE_CHECKING:
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def load_dataset(data: Data) -> Dataset:
-    """Read the data set as training uses it: ``read_dataset``, then ``drop_shared`` if asked for.
+    """Read the data set as training uses it: ``read_dataset``, then ``drop_shared`` if set.
 
     Raises:
-        DataError: a file, a row or a label that cannot be read as it stands.
+        DataError: a file, a row or a label cannot be used.
         OfflineError: the Hub cannot be reached.
     """
     dataset = read_dataset(data)
@@ -49,7 +52,7 @@ def read_dataset(data: Data, frame: DataFrame | None = None) -> Dataset:
 
 
 def drop_shared_texts(dataset: Dataset) -> Dataset:
-    """Leave out the training rows whose exact text validation or test holds too.
+    """Leave out the training rows whose exact text is also in validation or test.
 
     Raises:
         DataError: no training row is left.
@@ -59,8 +62,8 @@ def drop_shared_texts(dataset: Dataset) -> Dataset:
     kept = [row for row, text in enumerate(train.texts) if text not in evaluated]
     if not kept:
         raise DataError(
-            f"Every training text of {dataset.source} stands in validation or test too. "
-            "Set data.drop_shared to false, or split the data anew."
+            f"Every training text of {dataset.source} is also in validation or test. "
+            "Set data.drop_shared to false, or split the data differently."
         )
     splits = {**dataset.splits, "train": train.take(kept)}
     dropped = dataset.dropped_from_train + len(train) - len(kept)
@@ -68,19 +71,16 @@ def drop_shared_texts(dataset: Dataset) -> Dataset:
 
 
 def _read_source(data: Data) -> Dataset:
-    # the readers need pyarrow or datasets, which `distillora --help` should not wait for
-    from distillora.data.goemotions import read_folder
-    from distillora.data.hub import read_hub
-    from distillora.data.tabular import read_tables
-
     if data.source == "hub":
+        from distillora.data.hub_source import read_hub
+
         return read_hub(data)
     if data.source == "table":
-        return read_tables(data)
+        return read_files(data)
     if data.source == "dataframe":
         raise DataError(
-            "data.source: rows of source 'dataframe' are given to distillora.compare in Python. "
-            "A run that holds a copy of them can be continued without: give its folder with `out`."
+            "data.source: a DataFrame can only be given to distillora.compare in Python. A run "
+            "that has a copy of its rows can be continued without it: give its folder with `out`."
         )
     if data.source == "sample":
         with as_file(files("distillora.data") / "sample") as folder:
@@ -99,14 +99,14 @@ def _take_first(dataset: Dataset, limit: int) -> Dataset:
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-# what the keys of a place leave behind when the data comes from another
+# dropped when the data is read from another place
 PLACE_KEYS = ("source", "path", "validation_path", "test_path")
 _HUB_KEYS = ("hub_id", "hub_config", "hub_revision")
 TABLE_KEYS = ("text_column", "label_column", "label_separator", "split_column")
 
 
 def locate(place: str | DataFrame, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's ``data`` as it was, but read from another place.
+    """Return the settings of a recipe's ``data``, changed to read from another place.
 
     Args:
         place: ``hub`` (the recipe's own data set there), ``sample``, a table, a folder, or the
@@ -114,7 +114,7 @@ def locate(place: str | DataFrame, settings: Mapping[str, Any]) -> dict[str, Any
         settings: the recipe's ``data``, not validated yet.
 
     Raises:
-        InputError: there is no such file, or it is no table.
+        InputError: there is no such file, or it is not a table.
     """
     kept = {key: value for key, value in settings.items() if key not in PLACE_KEYS}
     if is_dataframe(place):
@@ -137,14 +137,14 @@ def locate(place: str | DataFrame, settings: Mapping[str, Any]) -> dict[str, Any
 
 
 def recall(place: str, run: Path) -> dict[str, Any] | None:
-    """Return the ``source`` and ``path`` of a place that is gone, as a run remembers it.
+    """Return the ``source`` and ``path`` of data that no longer exists, as recorded in a run.
 
     Args:
         place: a file or folder.
         run: the folder of a run.
 
     Returns:
-        None if the place is still there, or the run did not read its data from it or has no copy.
+        None if the data still exists, or the run did not read it from there or has no copy.
     """
     path, layout = Path(place).expanduser(), RunLayout(run)
     if path.exists() or not is_stored(layout.data) or not layout.recipe.is_file():
@@ -165,20 +165,20 @@ def _is_folder_of_tables(folder: Path, settings: Mapping[str, Any]) -> bool:
     """Whether a folder holds tables with a header, not GoEmotions' own format.
 
     That format has ``train.tsv`` without a header and ``labels.txt``, or Parquet files with the
-    columns text, labels and id; it keeps a folder that is neither, so that its message is shown.
+    columns text, labels and id. A folder that is neither counts as that format, whose error
+    message explains it.
     """
     if settings.get("source") == "table" or any(settings.get(key) for key in TABLE_KEYS):
         return True
     if (folder / "labels.txt").is_file():
         return False
-    train = find_split_files(folder)["train"]
+    train = find_split_files(folder, TABLE_EXTENSIONS)["train"]
     return bool(train) and not all(_has_fixed_columns(path) for path in train)
 
 
 def _has_fixed_columns(path: Path) -> bool:
-    from distillora.data.hub_parquet import has_fixed_columns  # pyarrow takes long to import
-
-    return path.suffix.lower() == ".parquet" and has_fixed_columns(path)
+    is_parquet = path.suffix.lower() == ".parquet"
+    return is_parquet and fits_columns(ParquetSource(path, str(path)).schema())
 
 
 def _check_file(path: Path) -> None:
@@ -186,7 +186,7 @@ def _check_file(path: Path) -> None:
         raise InputError(_absent(path))
     if not is_table(path):
         raise InputError(
-            f"{path} is no table that distillora can learn from. Save it as one of "
+            f"{path} is not a table that distillora can learn from. Save it as one of "
             f"{', '.join(TABLE_EXTENSIONS)}, with a header."
         )
 

@@ -1,19 +1,62 @@
-"""Dividing rows into splits: stratified by label, equal texts together, the same on any machine."""
+"""Splits: the words and files that name one, and the draw that divides rows into them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from distillora.data.dataset import SPLIT_NAMES
+from distillora.errors import DataError
+
+T = TypeVar("T")
+
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The words that may name a split in a column or a file name."""
+
+
+def split_called(word: object) -> str | None:
+    """Return the split that a word names, None if it names none."""
+    return SPLIT_WORDS.get(str(word).strip().casefold())
+
+
+def find_split_files(folder: Path, extensions: Collection[str]) -> dict[str, list[Path]]:
+    """Return split -> the files in a folder that are named after it, such as ``dev.csv``."""
+    found: dict[str, list[Path]] = {split: [] for split in SPLIT_NAMES}
+    for path in sorted(folder.iterdir()):
+        split = split_called(path.stem)
+        if split is not None and path.suffix.lower() in extensions and path.is_file():
+            found[split].append(path)
+    return found
+
+
+def only_one(found: Sequence[T], names: Sequence[str], split: str, folder: Path) -> T:
+    """Return the only candidate for a split.
+
+    Raises:
+        DataError: there are several.
+    """
+    if len(found) > 1:
+        raise DataError(
+            f"{folder} contains {' and '.join(names)}: both are the {split} split. Remove one."
+        )
+    return found[0]
+
 
 FEWEST_TEXTS = 3
-"""A label with fewer different texts cannot be in each of three splits: it stays in the first."""
+"""A label with fewer different texts cannot be in all three splits, so it stays in the first."""
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows of one text, and how many of them carry each label."""
+    """The rows that have one text, and how many of them carry each label."""
 
     rows: tuple[int, ...]
     labels: Counter[int]
@@ -25,25 +68,25 @@ def draw_splits(
     shares: Mapping[str, float],
     seed: int,
 ) -> dict[str, list[int]]:
-    """Divide rows into splits in which each label has its share.
+    """Divide rows into splits, stratified by label, the same way on any machine.
 
     Iterative stratification (Sechidis et al. 2011, On the stratification of multi-label data): the
-    label with the fewest rows left is dealt out first, each text to the split that still wants
-    most of that label. For single-label rows that is plain stratification, each label's rows in a
-    split within one of its share. Two things differ from the paper:
+    label with the fewest rows left is assigned first, each text to the split that still needs
+    most rows of that label. For single-label rows this is plain stratification: the rows of a label
+    in a split are within one of its share. Two things differ from the paper:
 
-    - Texts that are equal but for case and white space stay together, whatever their labels.
-    - Each split but the first wants at least one text of a label that has three or more, or
-      nothing could be said of how well it is learnt. Labels with fewer stay in the first split.
+    - Texts that differ only in case and white space stay together, whatever their labels.
+    - Every split gets at least one text of a label that has three or more, so that its quality can
+      be measured. Labels with fewer texts stay in the first split.
 
-    What is dealt first is decided by a hash of seed and text, not by a random generator, so that
-    neither the order of the rows nor the version of a library changes the splits.
+    A hash of seed and text decides which texts come first, not a random generator, so that neither
+    the order of the rows nor the version of a library changes the splits.
 
     Args:
         texts: one a row.
         labels: the label numbers of each row.
         shares: split -> share of the rows, adding up to 1; the training split first.
-        seed: of the draw.
+        seed: another seed gives other splits.
 
     Returns:
         Split -> row numbers, in the order of the hash.
@@ -53,13 +96,13 @@ def draw_splits(
     room = {split: share * len(texts) for split, share in shares.items()}
     drawn: dict[str, list[_Group]] = {split: [] for split in shares}
     waiting = _groups_of_labels(groups)
-    undealt = {id(group) for group in groups}
+    unassigned = {id(group) for group in groups}
     while waiting:
         label = min(waiting, key=lambda one: (waiting[one][0], one))
         for group in waiting.pop(label)[1]:
-            if id(group) not in undealt:
+            if id(group) not in unassigned:
                 continue
-            undealt.remove(id(group))
+            unassigned.remove(id(group))
             split = _neediest(wanted, room, label)
             drawn[split].append(group)
             room[split] -= len(group.rows)
@@ -76,7 +119,7 @@ def draw_splits(
 
 
 def text_key(text: str) -> str:
-    """Return what two texts share that are equal but for case and white space."""
+    """Return a key that is equal for texts that differ only in case and white space."""
     return " ".join(text.split()).casefold()
 
 
@@ -95,7 +138,7 @@ def _group_rows(texts: Sequence[str], labels: Sequence[Sequence[int]], seed: int
 
 
 def _groups_of_labels(groups: Sequence[_Group]) -> dict[int, tuple[int, list[_Group]]]:
-    """Return label -> rows that are not dealt out yet, and its groups in their order."""
+    """Return label -> number of its rows that are not assigned yet, and its groups in order."""
     members: defaultdict[int, list[_Group]] = defaultdict(list)
     for group in groups:
         for label in group.labels:
@@ -122,5 +165,5 @@ def _wanted_rows(
 def _neediest(
     wanted: Mapping[str, Mapping[int, float]], room: Mapping[str, float], label: int
 ) -> str:
-    # rounded, so that a tie is one in spite of the arithmetic; of equals, the first wins
+    # rounded, so that rounding errors do not break ties; of equals, the first wins
     return max(room, key=lambda split: (round(wanted[split][label], 6), round(room[split], 6)))

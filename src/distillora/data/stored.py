@@ -1,8 +1,7 @@
-"""The data of a run as it is used: written into the run once, and read from there by every stage.
+"""The data of a run: written into the run once, and read from there by every stage.
 
-One file of JSON lines a split (text, labels, id) and one for each file of texts without labels,
-compressed, beside ``about.json``, which holds the rest of the dataset and a hash of each file's
-rows.
+A compressed file of JSON lines (text, labels, id) for each split and each file of texts without
+labels, beside ``about.json``, which holds the rest of the dataset and a hash of each file's rows.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ABOUT = "about.json"
 
 
 class _StoredText(BaseModel):
-    """A file of texts without labels: its name in the folder, and what was used of it."""
+    """A file of texts without labels: its name in the folder, and what was read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,10 +33,10 @@ class _StoredText(BaseModel):
 
 
 class AboutData(BaseModel):
-    """What ``about.json`` says.
+    """The content of ``about.json``.
 
     ``sha256`` maps each split to the hash of its rows, ``extra`` the path of each file of texts
-    without labels, as recipes name it, to what is stored of it.
+    without labels, as recipes name it, to its copy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,7 +53,7 @@ class AboutData(BaseModel):
         """Read it from a folder of stored data.
 
         Raises:
-            IntegrityError: it is missing or torn.
+            IntegrityError: it is missing or damaged.
         """
         try:
             return cls.model_validate_json((folder / ABOUT).read_bytes())
@@ -68,7 +67,7 @@ def is_stored(folder: Path) -> bool:
 
 
 def store_data(folder: Path, dataset: Dataset, extra: Mapping[Path, ExtraText]) -> None:
-    """Write a dataset and its texts without labels into a folder, whole or not at all."""
+    """Write a dataset and its texts without labels into a folder, atomically."""
     stored = {
         str(path): _StoredText(file=f"extra-{number}.jsonl.gz", record=found.record)
         for number, (path, found) in enumerate(extra.items())
@@ -96,7 +95,7 @@ def read_stored(folder: Path) -> tuple[Dataset, dict[Path, ExtraText]]:
     """Read what ``store_data`` wrote.
 
     Raises:
-        IntegrityError: a file is missing or torn, or its rows are not those of ``about.json``.
+        IntegrityError: a file is missing or damaged, or its rows have another hash.
     """
     about = AboutData.read(folder)
     splits = {
@@ -114,7 +113,7 @@ def read_stored(folder: Path) -> tuple[Dataset, dict[Path, ExtraText]]:
 
 
 def _write_rows(path: Path, split: Split) -> None:
-    # escaped, so that lone surrogates, which UTF-8 does not have, come back as they were
+    # escaped, so that lone surrogates, which UTF-8 cannot encode, are kept
     lines = (
         f"{json.dumps(row)}\n" for row in zip(split.texts, split.labels, split.ids, strict=True)
     )

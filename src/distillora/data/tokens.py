@@ -1,10 +1,9 @@
-"""Tokens: made once per split, kept in a file, padded per batch."""
+"""Tokens: computed once per split, cached in a file, padded per batch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -19,9 +18,9 @@ from safetensors.numpy import save_file
 
 from distillora.artifacts import write_file_atomic
 from distillora.data.dataset import Split
+from distillora.readers.rows import clean
 
 _BATCH = 1024
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FastTokenizer(Protocol):
@@ -40,7 +39,7 @@ class FastTokenizer(Protocol):
 
 @dataclass(frozen=True)
 class TokenizedSplit:
-    """The tokens of many texts, one after another in one array.
+    """The tokens of many texts, concatenated in one array.
 
     Attributes:
         input_ids: the tokens of all rows, special tokens included; int32, shape (tokens,).
@@ -85,7 +84,7 @@ _FIELDS = fields(TokenizedSplit)
 def tokenizer_sha256(tokenizer: FastTokenizer) -> str:
     """Return a hash of what the tokenizer does to a text."""
     state = json.loads(tokenizer.backend_tokenizer.to_str())
-    # set anew by every call, so they say how the tokenizer was used last, not what it is
+    # set by every call, so they depend on the last use, not on the tokenizer
     state["truncation"] = state["padding"] = None
     if (side := getattr(tokenizer, "truncation_side", "right")) != "right":
         state["truncation_side"] = side
@@ -97,13 +96,13 @@ def tokenize_texts(
 ) -> TokenizedSplit:
     """Tokenize texts with special tokens, cut to ``max_length`` tokens, without padding.
 
-    Lone surrogates, which no tokenizer takes, are read as U+FFFD.
+    Lone surrogates, which no tokenizer accepts, are replaced by U+FFFD.
     """
     special = tokenizer.num_special_tokens_to_add()
     ids: list[list[int]] = []
     full_lengths: list[int] = []
     for start in range(0, len(texts), _BATCH):
-        batch = [_SURROGATE.sub("\ufffd", text) for text in texts[start : start + _BATCH]]
+        batch = [clean(text) for text in texts[start : start + _BATCH]]
         encodings = tokenizer(batch, truncation=True, max_length=max_length, padding=False)
         for encoding in encodings.encodings:
             cut = sum(len(part.ids) - special for part in encoding.overflowing)
@@ -121,10 +120,10 @@ def tokenize_texts(
 def load_or_tokenize(
     split: Split, tokenizer: FastTokenizer, max_length: int, cache_dir: Path
 ) -> TokenizedSplit:
-    """Return the split's tokens from ``cache_dir``; make and keep them if they are not there.
+    """Return the split's tokens from ``cache_dir``; compute and store them if needed.
 
-    The file is named by a hash of the rows, the tokenizer and ``max_length``. A file that is
-    torn, or whose content is not what its checksum says, is made again.
+    The file is named by a hash of the rows, the tokenizer and ``max_length``. A damaged file is
+    written again.
     """
     parts = (split.sha256, tokenizer_sha256(tokenizer), str(max_length))
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()

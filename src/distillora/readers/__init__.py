@@ -1,1 +1,1 @@
-"""Reading files of rows: CSV, TSV, JSON Lines, Parquet, plain text. Parquet needs pyarrow."""
+"""Reads rows from CSV, TSV, JSON Lines, Parquet, plain text, Arrow tables and DataFrames."""

@@ -1,20 +1,17 @@
-"""What readers hand on: rows, in chunks whose limits depend on their content alone."""
+"""What all readers share: rows, the chunks they are scored in, and finding a column by name."""
 
 from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from distillora.errors import DataError, InputError, did_you_mean
 
 CHUNK_ROWS = 2048
 CHUNK_CHARACTERS = 1 << 24
-LONGEST_LINE = 1 << 26
 
 BROKEN = "the row is not valid UTF-8"
 EMPTY = "the text is empty"
@@ -31,9 +28,9 @@ class Row:
     Attributes:
         where: its place, as a person would look it up: ``row 3 (line 4)``.
         values: column -> value, as it was read.
-        text: what to score; None if the row cannot be scored.
-        error: why not.
-        raw: the line of a JSON object, to be written again as it was.
+        text: the text; None if it cannot be used.
+        error: why it cannot.
+        raw: the line of a JSON object, so that it can be written unchanged.
     """
 
     where: str
@@ -45,14 +42,14 @@ class Row:
 
 @dataclass(slots=True)
 class Chunk:
-    """Rows that are scored and kept together; ``table`` holds them as Arrow, if read so."""
+    """Rows that are scored and stored together; ``table`` holds them as Arrow if read as such."""
 
     rows: list[Row]
     table: Any = None
 
 
 def text_or_problem(value: object) -> tuple[str | None, str | None]:
-    """Return a value as the text to score, or None and why it cannot be."""
+    """Return a value as a text, or None and why it is not usable as one."""
     if value is None:
         return None, MISSING
     if not isinstance(value, str):
@@ -89,35 +86,66 @@ Kind = Literal["str", "int", "float", "bool", "list", "json"]
 
 
 class Source(ABC):
-    """A file of rows.
+    """Rows of a file or table, which can be read several times.
 
     Args:
-        path: the file; it is read from its beginning each time.
         name: what messages call it.
 
     Attributes:
         columns: names, in their order.
-        text_column: the one that holds the texts.
-        reserved: columns that will be added; a row that has one is refused.
-        rows_in_all: known after ``survey``.
+        text_column: the column of the texts; None until it is chosen.
+        reserved: names of columns that will be added; a source that has one is refused.
+        rows_in_all: number of rows; known after ``survey``.
     """
 
     columns: tuple[str, ...]
-    text_column: str
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path = path
+    def __init__(self, name: str) -> None:
         self.name = name
+        self.text_column: str | None = None
         self.reserved: frozenset[str] = frozenset()
         self.rows_in_all = 0
 
     @abstractmethod
     def rows(self) -> Iterator[Row]:
-        """Read the file from its beginning.
+        """Read the rows from the beginning.
 
         Raises:
-            DataError: it is torn: no row after this place could be trusted.
+            DataError: the file is damaged, so that no later row could be trusted.
         """
+
+    def choose_text_column(self, wanted: str | None) -> None:
+        """Set the column of the texts: the wanted one, or the only likely one.
+
+        Raises:
+            DataError: it does not exist, or none or several are likely.
+        """
+        self._choose(self.columns, wanted)
+
+    def _choose(self, columns: Sequence[str], wanted: str | None) -> None:
+        self.text_column = choose_text_column(columns, wanted, self.name)
+
+    def select(self, columns: Sequence[str]) -> None:  # noqa: B027 - text is read by the line
+        """Leave all other columns unread, if the format allows it."""
+
+    def text_of(self, values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        """Return the text of a row, or None and why it cannot be used."""
+        column = self.text_column
+        return text_or_problem(None if column is None else values.get(column))
+
+    def usable_rows(self) -> Iterator[Row]:
+        """Read the rows to learn from; a missing or empty text is left to the caller.
+
+        Raises:
+            DataError: a row that is not UTF-8 or not JSON, or whose text is not a string.
+        """
+        for row in self.rows():
+            if row.error is not None and row.error.startswith(BROKEN):
+                raise DataError(f"{self.name}, {row.where}: {row.error}. Save the file as UTF-8.")
+            absent = bool(row.values) and self.text_column not in row.values
+            if row.error is not None and row.error not in (EMPTY, MISSING) and not absent:
+                raise DataError(f"{self.name}, {row.where}: {row.error}.")
+            yield row
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the rows in chunks, cut at the same places each time."""
@@ -125,20 +153,22 @@ class Source(ABC):
             yield Chunk(rows)
 
     def kinds(self) -> dict[str, Kind]:
-        """Return column -> kind of its values; right once the file was surveyed."""
+        """Return column -> kind of its values; complete after ``survey``."""
         return dict.fromkeys(self.columns, "str")
 
     def schema(self) -> Any:
-        """Return the Arrow schema that it was read with, if any."""
+        """Return the Arrow schema of the rows, None if they are not read as Arrow."""
         return None
 
     def survey(self, *, strict: bool) -> None:
         """Read everything once, before any scoring, so that a fault shows early.
 
         Raises:
-            DataError: the file is torn, or ``strict`` and a row cannot be scored.
+            DataError: the file is damaged, or ``strict`` and a row cannot be scored.
+            InputError: a column has a reserved name.
         """
         self.refuse_reserved(self.columns)
+        self.rows_in_all = 0
         for row in self.rows():
             self.rows_in_all += 1
             if strict:
@@ -161,26 +191,6 @@ class Source(ABC):
                 "Give the added columns other names, e.g. `prefix` emotion_"
             )
 
-    @contextmanager
-    def lines(self) -> Iterator[Iterator[bytes]]:
-        """Open the file as lines that end with a line feed, without a byte order mark."""
-        with self.path.open("rb") as stream:
-            yield self._lines(stream)
-
-    def _lines(self, stream: BinaryIO) -> Iterator[bytes]:
-        first = stream.readline(LONGEST_LINE + 1)
-        if first.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise DataError(f"{self.name} is UTF-16. Save it as UTF-8.")
-        line = first.removeprefix(b"\xef\xbb\xbf")
-        number = 1
-        while line:
-            if len(line) > LONGEST_LINE:
-                most = f"{LONGEST_LINE >> 20} MiB"
-                raise DataError(f"{self.name}, line {number} is longer than {most}.")
-            yield line
-            line = stream.readline(LONGEST_LINE + 1)
-            number += 1
-
 
 def _characters(row: Row) -> int:
     # the values hold the text too; other cells are rarely longer
@@ -199,24 +209,29 @@ _LABEL_NAMES = (
 
 
 def choose_text_column(columns: Sequence[str], wanted: str | None, name: str) -> str:
-    """Return the wanted column, or the only possible one.
+    """Return the wanted column, or the only likely one.
 
     Raises:
-        DataError: it does not exist, or there are several.
+        DataError: it does not exist, or none or several are likely.
     """
     if wanted is not None:
         return check_column(columns, wanted, name)
-    found = columns[0] if len(columns) == 1 else find_column(columns, _TEXT_NAMES)
+    found = find_text_column(columns)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the texts? Name it with `text_column`. "
+            f"{name}: which column contains the texts? Name it with `text_column`. "
             f"Its columns: {shown(', '.join(columns), 400)}"
         )
     return found
 
 
+def find_text_column(columns: Sequence[str]) -> str | None:
+    """Return the only column, or the one whose name suggests texts; None if it is not clear."""
+    return columns[0] if len(columns) == 1 else find_column(columns, _TEXT_NAMES)
+
+
 def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -> str:
-    """Return the wanted column of those that are neither texts nor splits, or the likely one.
+    """Return the wanted one of the columns that hold neither texts nor splits, or the likely one.
 
     Raises:
         DataError: it does not exist, or none or several are likely.
@@ -226,7 +241,7 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
     found = columns[0] if len(columns) == 1 else find_column(columns, _LABEL_NAMES)
     if found is None:
         raise DataError(
-            f"{name}: which column holds the labels? Name it with `label_column`. "
+            f"{name}: which column contains the labels? Name it with `label_column`. "
             f"Its columns beside the texts: {shown(', '.join(columns), 400) or 'none'}"
         )
     return found
@@ -238,7 +253,7 @@ def check_column(
     """Return the wanted column.
 
     Raises:
-        DataError: the file has none of this name.
+        DataError: there is no column of this name.
     """
     if wanted not in columns:
         hint = did_you_mean(wanted, columns)
@@ -249,9 +264,9 @@ def check_column(
 
 
 def find_column(columns: Sequence[str], tiers: Sequence[Collection[str]]) -> str | None:
-    """Return the column whose name, case aside, is in the first tier that has any.
+    """Return the column whose name, ignoring case, is in the first tier that matches any.
 
-    None if no tier has one, or the first that has any has several: then it is not clear.
+    None if no tier matches, or if the first tier that does matches several columns.
 
     >>> find_column(["ID", "Label", "class"], [("label",), ("class",)])
     'Label'

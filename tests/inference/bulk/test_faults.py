@@ -112,7 +112,7 @@ REFUSED = {
     "error.csv": (b"text,error\nw5,x\n", ["'error'", "`prefix`"]),
     "taken.jsonl": (b'{"text": "w5"}\n{"text": "w5", "score": 1}\n', ["line 2", "'score'"]),
     "no.parquet": (b"PAR1 but not really", ["no.parquet", "Parquet"]),
-    "what.xlsx": (b"", ["'.xlsx' tells no format", "`source_format`"]),
+    "what.xlsx": (b"", ["the extension '.xlsx' is not known", "`source_format`"]),
     "what.cvs": (b"", ["Did you mean '.csv'?"]),
 }
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from distillora.app.scoring import (
-    FORMATS,
     MIME,
     ScoredFile,
     WatchedClassifier,
+    count_rows,
     format_of,
     preview,
     score_upload,
@@ -20,9 +19,10 @@ from distillora.app.scoring import (
 from distillora.app.settings import MAX_UPLOAD_MB
 from distillora.app.state import View
 from distillora.inference.bulk import DEFAULT_COLUMNS, Format
+from distillora.readers.file_formats import TABLE_EXTENSIONS
+from distillora.readers.rows import find_text_column
 
 TARGETS: tuple[Format, ...] = ("csv", "jsonl", "parquet")
-_USUAL_COLUMNS = ("text", "comment", "body")
 
 
 def show(view: View) -> None:
@@ -30,7 +30,7 @@ def show(view: View) -> None:
     st.header("Score a file", anchor=False)
     upload = st.file_uploader(
         f"A CSV, Parquet or JSON Lines file of up to {MAX_UPLOAD_MB} MB",
-        type=list(FORMATS),
+        type=list(TABLE_EXTENSIONS),
         key="upload",
         max_upload_size=MAX_UPLOAD_MB,
         help="Also TSV. UTF-8, with a header; JSON Lines: an object with the text a line.",
@@ -46,9 +46,9 @@ def show(view: View) -> None:
     content = upload.getvalue()
     kind = format_of(upload.name)
     table = preview(content, kind, upload.name)
-    column, target, prefix, all_scores = _choose(list(table.columns), kind)
+    column, target, prefix, all_scores = _choose(list(table), kind)
     st.markdown(f"**First rows** of {upload.name}")
-    st.dataframe(table.astype(str), hide_index=True, alt=f"First rows of {upload.name}")
+    st.dataframe(table, hide_index=True, alt=f"First rows of {upload.name}")
     settings = (view.choice, view.rule, column, target, prefix, all_scores)
     ticket = hashlib.sha256(repr(settings).encode() + content).hexdigest()
     if st.button("Score the file", type="primary", icon=":material/play_arrow:"):
@@ -57,7 +57,7 @@ def show(view: View) -> None:
         def tell(done: int) -> None:
             bar.progress(min(1.0, done / max(1, rows)), f"{done:,} texts read")
 
-        rows = _count_rows(content, kind)
+        rows = count_rows(content, kind, upload.name)
         watched = WatchedClassifier(view.classifier, view.rule, tell)
         st.session_state["scored"] = None
         scored = score_upload(
@@ -73,9 +73,9 @@ def show(view: View) -> None:
 
 
 def _choose(columns: Sequence[str], kind: Format) -> tuple[str, Format, str, bool]:
-    usual = next((i for i, name in enumerate(columns) if name in _USUAL_COLUMNS), 0)
+    likely = find_text_column(columns) or columns[0]
     left, right = st.columns(2)
-    column = left.selectbox("Text column", columns, usual, key="column")
+    column = left.selectbox("Text column", columns, columns.index(likely), key="column")
     target = right.selectbox(
         "Download as",
         TARGETS,
@@ -87,17 +87,6 @@ def _choose(columns: Sequence[str], kind: Format) -> tuple[str, Format, str, boo
         prefix = st.text_input("Prefix of the added columns", key="prefix", max_chars=40)
         all_scores = st.checkbox("The probability of every label too", key="all_scores")
     return column, target, prefix or "", all_scores
-
-
-def _count_rows(content: bytes, kind: Format) -> int:
-    """Return about how many rows the file has, for the progress bar."""
-    if kind == "parquet":
-        import io
-
-        import pyarrow.parquet as pq
-
-        return int(pq.ParquetFile(io.BytesIO(content)).metadata.num_rows)
-    return content.count(b"\n")
 
 
 def _show_result(scored: ScoredFile) -> None:
@@ -118,8 +107,5 @@ def _show_result(scored: ScoredFile) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    st.dataframe(_head(scored), hide_index=True, alt="First rows of the scored file")
-
-
-def _head(scored: ScoredFile) -> pd.DataFrame:
-    return preview(scored.content, scored.format, scored.name).astype(str)
+    head = preview(scored.content, scored.format, scored.name)
+    st.dataframe(head, hide_index=True, alt="First rows of the scored file")

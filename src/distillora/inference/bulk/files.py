@@ -15,8 +15,14 @@ from distillora.inference.bulk.writers import (
     ParquetTarget,
     Target,
 )
-from distillora.readers.formats import DELIMITERS, Format, check_readable, choose_format, open_table
-from distillora.readers.parquet import import_pyarrow
+from distillora.readers.columnar import import_pyarrow
+from distillora.readers.file_formats import (
+    DELIMITERS,
+    Format,
+    check_readable,
+    choose_format,
+    open_file,
+)
 from distillora.readers.rows import Source
 
 
@@ -80,14 +86,14 @@ def open_source(
         text_column: the column of the texts, if it was said.
         reserved: names of columns that will be added.
     """
-    source = open_table(
+    source = open_file(
         path,
         ends.name,
         ends.source_format,
-        text_column,
         values=ends.target_format != "parquet",
         tabular=ends.target_format in ("csv", "tsv", "parquet"),
     )
+    source.choose_text_column(text_column)
     source.reserved = reserved
     return source
 

@@ -23,7 +23,7 @@ from distillora.inference.bulk.store import PartStore, open_store
 from distillora.inference.bulk.writers import Target
 from distillora.inference.classifier import TextClassifier
 from distillora.progress import Reporter
-from distillora.readers.formats import Format
+from distillora.readers.file_formats import Format
 from distillora.readers.rows import CHUNK_CHARACTERS, CHUNK_ROWS, Row, Source
 
 _FAILURES_SHOWN = 5
@@ -151,7 +151,7 @@ def _begin(store: PartStore, settings: dict[str, Any], resume: bool, reporter: R
 def _settings(
     classifier: TextClassifier,
     ends: Ends,
-    text_column: str,
+    text_column: str | None,
     names: Sequence[str],
     digest: str,
 ) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from distillora.readers.parquet import import_pyarrow
+from distillora.readers.columnar import import_pyarrow
 from distillora.readers.rows import Chunk, Kind, clean
 
 Added = Sequence[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""The file formats, known by name or by extension."""
+"""The file formats, by name or extension, and opening a file of one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from distillora.errors import InputError, did_you_mean
-from distillora.readers.delimited import DelimitedSource
-from distillora.readers.lines import JsonSource, TextSource
-from distillora.readers.parquet import ParquetSource
+from distillora.readers.columnar import ParquetSource
 from distillora.readers.rows import Source
+from distillora.readers.text_files import DelimitedSource, JsonSource, TextSource
 
 Format = Literal["csv", "tsv", "jsonl", "parquet", "text"]
 
@@ -24,17 +23,20 @@ EXTENSIONS: dict[str, Format] = {
     ".txt": "text",
 }
 
+TABLE_EXTENSIONS = tuple(extension for extension, kind in EXTENSIONS.items() if kind != "text")
+"""Of files with columns, which can hold labels beside the texts."""
+
 
 def choose_format(named: str | None, path: Path | None, option: str) -> Format:
-    """Return the format of that name, or else the one that the file's extension tells.
+    """Return the named format, or else the one of the file's extension.
 
     Args:
-        named: what the user said.
+        named: as the user gave it, if at all.
         path: the file; None for a stream.
-        option: the option that would say it, for the message.
+        option: how the user can name it, for the message.
 
     Raises:
-        InputError: no such format, or neither tells.
+        InputError: there is no such format, or the extension is not known.
     """
     if named is not None:
         if named not in FORMATS:
@@ -42,12 +44,13 @@ def choose_format(named: str | None, path: Path | None, option: str) -> Format:
             raise InputError(f"There is no format '{named}'.{hint} ({option})")
         return named
     if path is None:
-        raise InputError(f"Say the format of a stream: {option} {'|'.join(FORMATS)}")
+        raise InputError(f"Give the format of the stream: {option} {'|'.join(FORMATS)}")
     extension = path.suffix.lower()
     if extension not in EXTENSIONS:
         hint = did_you_mean(extension, EXTENSIONS) if extension else ""
         raise InputError(
-            f"{path}: '{extension}' tells no format.{hint} Say it with {option} {'|'.join(FORMATS)}"
+            f"{path}: the extension '{extension}' is not known.{hint} "
+            f"Give the format with {option} {'|'.join(FORMATS)}"
         )
     return EXTENSIONS[extension]
 
@@ -55,43 +58,41 @@ def choose_format(named: str | None, path: Path | None, option: str) -> Format:
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
-def open_table(
-    path: Path,
+def open_file(
+    file: Path | bytes,
     name: str,
     file_format: Format,
-    text_column: str | None,
     *,
     values: bool = True,
     tabular: bool = False,
 ) -> Source:
-    """Open a file of rows.
+    """Open a file of rows; its column of texts is not chosen yet.
 
     Args:
-        path: the file.
+        file: a path, or the content of a file.
         name: what messages call it.
         file_format: how to read it.
-        text_column: the column of the texts, if it was said.
-        values: Parquet: whether rows need their values, too.
-        tabular: JSON Lines: whether the objects will become rows of a table.
+        values: Parquet: whether rows need their values as Python objects, too.
+        tabular: JSON Lines: whether the objects become rows of a table.
 
     Raises:
-        DataError: no header, a column twice, or no column of texts.
+        DataError: it is damaged, has no header, or two columns of the same name.
         InputError: Parquet without pyarrow.
     """
     if file_format == "parquet":
-        return ParquetSource(path, name, text_column, values=values)
+        return ParquetSource(file, name, values=values)
     if file_format == "jsonl":
-        return JsonSource(path, name, text_column, tabular=tabular)
+        return JsonSource(file, name, tabular=tabular)
     if file_format == "text":
-        return TextSource(path, name, text_column)
-    return DelimitedSource(path, name, DELIMITERS[file_format], text_column)
+        return TextSource(file, name)
+    return DelimitedSource(file, name, DELIMITERS[file_format])
 
 
 def check_readable(path: Path) -> None:
-    """Make sure that there is a file that can be read.
+    """Check that a file exists and can be read.
 
     Raises:
-        InputError: a folder, nothing, or no right to read it.
+        InputError: it is a folder, does not exist, or cannot be opened.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder. Give a file.")

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from distillora.artifacts import explain_full_disk
-from distillora.data.dataset import SPLIT_NAMES, Dataset, check_splits
-from distillora.data.examples import RawRow, build_dataset, split_called
-from distillora.data.goemotions import FOLDER_FORMAT
-from distillora.data.hub_parquet import (
-    class_names_of,
-    fits_columns,
-    label_names_of,
-    split_from_table,
-)
+from distillora.data.dataset import SPLIT_NAMES, Dataset
+from distillora.data.goemotions import FOLDER_FORMAT, fits_columns, read_numbered, select_columns
+from distillora.data.labels import class_names_of
+from distillora.data.splits import split_called
+from distillora.data.tabular import read_tables
 from distillora.errors import DataError, OfflineError
 from distillora.network import connection_errors, reach_hub
-from distillora.readers.rows import choose_label_column, choose_text_column, text_or_problem
+from distillora.readers.columnar import ArrowTableSource
 from distillora.recipe import Data
 
 _GOEMOTIONS_WAYS = (
-    f"Two ways do without the Hub: give with `data` a folder with {FOLDER_FORMAT}; or "
-    "take `data.source: sample`, the small data set inside the package, as the recipe "
+    f"There are two ways to do without the Hub: give with `data` a folder with {FOLDER_FORMAT}; "
+    "or use `data.source: sample`, the small data set inside the package, as the recipe "
     "quickstart does."
 )
 _OTHER_WAYS = "Without the Hub, give a file or folder of your own with `data`."
@@ -36,8 +32,8 @@ def read_hub(data: Data) -> Dataset:
 
     Raises:
         OfflineError: the Hub cannot be reached and the revision is not in the cache.
-        DataError: the Hub has no such data set, configuration or revision, it asks for
-            permission, or there are no columns of texts and labels.
+        DataError: the Hub has no such data set, configuration or revision, access is refused, or
+            there are no columns of texts and labels.
         StorageError: no space left for the download.
     """
     dataset, commit = _download(data)
@@ -45,73 +41,49 @@ def read_hub(data: Data) -> Dataset:
     tables = _tables_of_splits(dataset, where)
     if not _has_fixed_columns(data, tables):
         unused = [name for name in dataset if split_called(name) is None]
-        return _read_any(data, tables, where, unused)
-    names = label_names_of(_schema(tables), where)
+        notes = [f"Splits that were not used: {', '.join(unused)}."] if unused else []
+        return read_tables(tables, data, where, notes)
+    names = class_names_of(tables["train"].schema(), "labels", where)
     if names is None:
         raise DataError(f"{where} does not name its labels. {_ways(data)}")
     missing = [split for split in SPLIT_NAMES if split not in tables]
     if missing:
         raise DataError(f"{where} has no {missing[0]} split; it has {', '.join(dataset)}.")
-    splits = {
-        split: split_from_table(tables[split].data.table, len(names), f"{where}, {split}")
-        for split in SPLIT_NAMES
-    }
-    return check_splits(Dataset(splits, names, where))
+    splits = {split: [select_columns(tables[split])] for split in SPLIT_NAMES}
+    return read_numbered(splits, names, where)
 
 
 def _name(data: Data) -> str:
     return data.hub_id + (f" ({data.hub_config})" if data.hub_config else "")
 
 
-def _tables_of_splits(dataset: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return train, validation and test, as far as a data set has them, under whatever name."""
-    tables: dict[str, Any] = {}
+def _tables_of_splits(dataset: Mapping[str, Any], where: str) -> dict[str, ArrowTableSource]:
+    """Return the tables of train, validation and test, whatever they are called."""
+    tables: dict[str, ArrowTableSource] = {}
     names: dict[str, str] = {}
-    for name, table in dataset.items():
+    for name, own in dataset.items():
         split = split_called(name)
         if split is None:
             continue
         if split in tables:
             raise DataError(f"{where} has two {split} splits, {names[split]} and {name}.")
-        tables[split], names[split] = table, name
+        # the names of classes are in the metadata of the features alone
+        table = own.data.table.replace_schema_metadata(own.features.arrow_schema.metadata)
+        tables[split], names[split] = ArrowTableSource(table, f"{where}, {split}"), name
     if "train" not in tables:
         raise DataError(f"{where} has no split called train; it has {', '.join(dataset)}.")
     return tables
 
 
-def _has_fixed_columns(data: Data, tables: Mapping[str, Any]) -> bool:
-    """Whether a data set is to be read in GoEmotions' own format, which names its columns."""
+def _has_fixed_columns(data: Data, tables: Mapping[str, ArrowTableSource]) -> bool:
+    """Whether to read a data set in the format of GoEmotions, whose columns are fixed."""
     if data.is_goemotions:
         return True
     if data.text_column or data.label_column or data.label_separator:
         return False
-    schema = _schema(tables)
-    named = fits_columns(schema) and label_names_of(schema, _name(data)) is not None
+    schema = tables["train"].schema()
+    named = fits_columns(schema) and class_names_of(schema, "labels", _name(data)) is not None
     return named and set(tables) == set(SPLIT_NAMES)
-
-
-def _schema(tables: Mapping[str, Any]) -> Any:
-    return tables["train"].features.arrow_schema
-
-
-def _read_any(data: Data, tables: Mapping[str, Any], where: str, unused: Sequence[str]) -> Dataset:
-    """Read a data set whose columns have names of their own, and perhaps fewer splits."""
-    columns = list(tables["train"].column_names)
-    text = choose_text_column(columns, data.text_column, where)
-    label = choose_label_column([c for c in columns if c != text], data.label_column, where)
-    cells = [
-        _cells(row[text], row[label], split, n)
-        for split, own in tables.items()
-        for n, row in enumerate(own.select_columns([text, label]), start=1)
-    ]
-    names = class_names_of(_schema(tables), label, where)
-    notes = [f"Splits that were not used: {', '.join(unused)}."] if unused else []
-    return build_dataset(cells, data, where, label_column=label, class_names=names, notes=notes)
-
-
-def _cells(text: object, label: object, split: str, number: int) -> RawRow:
-    usable, problem = text_or_problem(text)
-    return RawRow(f"{split}, row {number}", f"{split}-{number}", usable, label, split, problem)
 
 
 def _download(data: Data) -> tuple[Any, str]:
@@ -130,7 +102,7 @@ def _download(data: Data) -> tuple[Any, str]:
     except (ConnectionError, LocalEntryNotFoundError, HfHubHTTPError) as error:
         raise _offline(data, error) from error
     except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:
-        # this error says only that something went wrong, its cause says what
+        # this error says only that something went wrong; its cause says what
         vague = isinstance(error, datasets.exceptions.DatasetGenerationError)
         reason = error.__cause__ if vague and error.__cause__ else error
         raise DataError(
@@ -146,14 +118,14 @@ def _hub_builder(data: Data) -> Any:
 
     reach_hub()
     builder = datasets.load_dataset_builder(
-        # the prefix keeps a local folder of this name from being read in the Hub's place
+        # the prefix keeps `datasets` from reading a local folder of this name instead
         f"hf://datasets/{data.hub_id}",
         data.hub_config,
         revision=data.hub_revision,
     )
-    # where the Hub fails, `datasets` takes whichever revision it cached last, with a mere warning
+    # if the Hub fails, `datasets` falls back on the revision it cached last, with only a warning
     if isinstance(builder, Cache):
-        raise _offline(data, f"its cache holds another revision, {builder.hash}")
+        raise _offline(data, f"the cache has another revision, {builder.hash}")
     return builder
 
 
@@ -161,7 +133,8 @@ def _offline(data: Data, reason: object) -> OfflineError:
     held = describe_cache(data)
     return OfflineError(
         f"The Hugging Face Hub cannot be reached for the data set {data.hub_id}{_revision(data)} "
-        f"({_one_line(reason)}). Try again with network. {f'{held} ' if held else ''}{_ways(data)}"
+        f"({_one_line(reason)}). Try again when you are online. "
+        f"{f'{held} ' if held else ''}{_ways(data)}"
     )
 
 
@@ -178,7 +151,7 @@ def _one_line(reason: object) -> str:
 
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-# what `datasets` calls the only configuration of a data set that names none
+# how `datasets` names the only configuration of a data set that names none
 _UNNAMED = "default"
 
 
@@ -191,14 +164,14 @@ def cached_builder(data: Data) -> Any | None:
 
 
 def describe_cache(data: Data) -> str:
-    """Say which commits of the data set the cache holds and how to read them; "" if none."""
+    """Say which commits of the data set are in the cache and how to read them; "" if none."""
     # root/configuration/version/commit
     root = Path(_builder(data, "0" * 40).cache_dir).parents[2]
     held = [path for path in root.glob("*/*/*") if _COMMIT.fullmatch(path.name) and path.is_dir()]
     newest_first = sorted(held, key=lambda path: path.stat().st_mtime, reverse=True)
     options = [_options(path.parts[-3], path.name) for path in newest_first]
     ways = " or ".join(f"`{one}`" for one in dict.fromkeys(options))
-    return f"What was downloaded before is read without network: {ways}." if ways else ""
+    return f"Earlier downloads can be read without network: {ways}." if ways else ""
 
 
 def _options(config: str, commit: str) -> str:
