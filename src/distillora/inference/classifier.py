@@ -189,9 +189,7 @@ class TextClassifier:
         logits = self.score_tokens(tokens.ids, batch_size=batch_size)
         return Scores(logits, np.array(truncated, dtype=bool))
 
-    def tokenize(
-        self, texts: Sequence[str], *, direction: TruncationDirection = "right"
-    ) -> Tokens:
+    def tokenize(self, texts: Sequence[str], *, direction: TruncationDirection = "right") -> Tokens:
         """Return the tokens of texts, in their order.
 
         Args:
@@ -310,7 +308,7 @@ def _open_session(
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or available_cores()
     # texts differ in length: buffers kept for every shape would only pile up
     options.enable_mem_pattern = False
     # weights that a model file does not hold itself may not come from elsewhere
@@ -323,6 +321,7 @@ def _open_session(
         raise IntegrityError(f"{bundle.folder}: the model cannot be opened: {error}") from error
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 import uuid
@@ -117,10 +118,9 @@ def _reload_on_signal(models: ServedModels) -> None:
         reloading.add(task)
         task.add_done_callback(reloading.discard)
 
-    try:
+    # not in a thread other than the main one, nor on a system without the signal
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
-    except (NotImplementedError, RuntimeError, ValueError, AttributeError):
-        pass  # not in the main thread, or a system without the signal
 
 
 async def _answer_error(_: Request, error: ServiceError) -> JSONResponse:
@@ -240,13 +240,16 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
         asked = await _parse(request, InferenceRequest)
         model = models.get(name)
         scored, headers = await service.score(request, model, asked.texts)
-        classifier, scores = model.classifier, scored.logits
+        classifier = model.classifier
+        scores: npt.NDArray[np.floating] = scored.logits
         function = asked.parameters and asked.parameters.function_to_apply
         if function != "none":
             task = _FUNCTIONS[function] if function else classifier.task
             scores = to_probabilities(scored.logits, task)
         top_k = asked.parameters.top_k if asked.parameters else None
-        return JSONResponse([_labels(classifier.labels, row, top_k) for row in scores], 200, headers)
+        return JSONResponse(
+            [_labels(classifier.labels, row, top_k) for row in scores], 200, headers
+        )
 
     async def infer_default(request: Request) -> Response:
         """Classify texts with the first model, as a Hugging Face inference endpoint does."""
@@ -350,7 +353,7 @@ def _add_routes(app: FastAPI, service: _Service) -> None:
     _post(app, "/models/{name:path}", infer_named, InferenceRequest, list[list[Label]])
     _post(app, "/classify", classify, ClassifyRequest, ClassifyResponse)
     _post(app, "/v1/moderations", moderate, ModerationRequest, ModerationResponse)
-    errors = {status: _describe_error(status) for status in (401, 503)}
+    errors: dict[int | str, Any] = {status: _describe_error(status) for status in (401, 503)}
     app.get("/health", responses={503: errors[503]}, response_class=Response)(health)
     app.get("/info", response_model=Info, responses=errors)(info)
     app.get("/metrics", responses={401: errors[401]}, response_class=Response)(metrics)

@@ -184,8 +184,8 @@ class Batcher:
             return ServiceError(
                 422,
                 "Validation",
-                f"`inputs` must have at most {self.classifier.max_length} tokens. Given: {longest}. "
-                "Set `truncate` to read only the first ones.",
+                f"`inputs` must have at most {self.classifier.max_length} tokens. "
+                f"Given: {longest}. Set `truncate` to cut longer texts.",
             )
         return tokens
 

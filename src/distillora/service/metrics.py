@@ -25,7 +25,7 @@ _DURATIONS = tuple(0.0001 * 1.5**power for power in range(35))  # up to 97 s
 _SIZES = tuple(2.0**power for power in range(16))
 _TOTAL = re.compile(rb"^((?:# (?:HELP|TYPE) )?te_\w+)_total\b", re.MULTILINE)
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ def _make(registry: CollectorRegistry) -> Metrics:
     return Metrics(
         requests=Counter("te_request_count", "Requests", ["method"], registry=registry),
         successes=Counter(
-            "te_request_success", "Requests answered with predictions", ["method"], registry=registry
+            "te_request_success",
+            "Requests answered with predictions",
+            ["method"],
+            registry=registry,
         ),
         failures=Counter("te_request_failure", "Requests refused", ["err"], registry=registry),
         duration=histogram("te_request_duration", "Seconds per request"),
@@ -80,5 +83,5 @@ def render_metrics() -> bytes:
     registry = _REGISTRY
     if os.environ.get(MULTIPROCESS_VARIABLE):
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return _TOTAL.sub(rb"\1", generate_latest(registry))
