@@ -198,9 +198,17 @@ async def _parse(request: Request, shape: type[Body]) -> Body:
         return shape.model_validate_json(await request.body())
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in problem["loc"] if part in shape.model_fields)
         message = problem["msg"].removeprefix("Value error, ")
-        raise invalid(f"{where}: {message}" if where else message) from None
+        if not problem["loc"]:
+            raise invalid(message) from None
+        name = str(problem["loc"][0])
+        if expected := shape.model_fields[name].description:
+            message = (
+                f"{'missing' if problem['type'] == 'missing' else 'not usable'}; give {expected}"
+            )
+        else:
+            name = ".".join(map(str, problem["loc"]))
+        raise invalid(f"{name}: {message}") from None
 
 
 def _labels(

@@ -26,11 +26,14 @@ class PredictRequest(_Body):
     """
 
     inputs: (
-        Annotated[str, Field(examples=["thanks a lot!"])]
+        str
         | Annotated[list[str], Field(min_length=1, max_length=1)]
         | Annotated[
             list[Annotated[list[str], Field(min_length=1, max_length=1)]], Field(min_length=1)
         ]
+    ) = Field(
+        description="a text, or a batch, which is a list of lists of one text each",
+        examples=["thanks a lot!", [["thanks a lot!"], ["go away"]]],
     )
     truncate: bool | None = False
     truncation_direction: Literal["right", "left", "Right", "Left"] = "right"
@@ -40,17 +43,14 @@ class PredictRequest(_Body):
     @classmethod
     def _refuse_pairs(cls, values: Any) -> Any:
         inputs = values.get("inputs") if isinstance(values, dict) else None
-        if isinstance(inputs, list) and len(inputs) > 1:
-            if all(isinstance(item, str) for item in inputs):
-                raise ValueError(
-                    "a flat list of strings is a pair of texts, and this model reads one text at "
-                    'a time; a batch is a list of lists: [["first"], ["second"]]'
-                )
-            if any(isinstance(item, list) and len(item) == 2 for item in inputs):
-                raise ValueError(
-                    "an item of two strings is a pair of texts, and this model reads one text at "
-                    "a time"
-                )
+        if isinstance(inputs, list) and (
+            (len(inputs) > 1 and all(isinstance(item, str) for item in inputs))
+            or any(isinstance(item, list) and len(item) > 1 for item in inputs)
+        ):
+            raise ValueError(
+                "a list of strings is a pair of texts, and this model reads one text at a time; "
+                'a batch is a list of lists: [["first"], ["second"]]'
+            )
         return values
 
     @property
@@ -93,7 +93,9 @@ class InferenceParameters(_Body):
 class InferenceRequest(_Body):
     """What a Hugging Face inference endpoint takes; texts that are too long are cut."""
 
-    inputs: str | Annotated[list[str], Field(min_length=1)]
+    inputs: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="a text or a list of texts", examples=["thanks a lot!"]
+    )
     parameters: InferenceParameters | None = None
 
     @property
@@ -106,7 +108,9 @@ class ClassifyRequest(_Body):
     """What vLLM and SGLang take at ``/classify``; texts that are too long are cut."""
 
     model: str | None = None
-    input: str | Annotated[list[str], Field(min_length=1)]
+    input: str | Annotated[list[str], Field(min_length=1)] = Field(
+        description="a text or a list of texts", examples=["thanks a lot!"]
+    )
 
     @property
     def texts(self) -> list[str]:
@@ -157,6 +161,9 @@ class ModerationRequest(_Body):
         str
         | Annotated[list[str], Field(min_length=1)]
         | Annotated[list[TextPart], Field(min_length=1)]
+    ) = Field(
+        description="a text, a list of texts, or a list of parts of type text",
+        examples=["thanks a lot!"],
     )
     model: str | None = None
 
