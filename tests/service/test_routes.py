@@ -280,6 +280,14 @@ def test_a_key_is_needed_where_one_is_set() -> None:
             assert client.post("/predict", json=body, headers=headers).status_code == 200
         assert client.get("/health").status_code == 200
         assert client.get("/metrics").status_code == 401
+        assert client.get("/openapi.json").json()["security"] == [{"key": []}]
+
+
+def test_the_page_of_the_api_loads_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/docs").text
+    assert "://" not in page.replace("http://testserver", "")
+    script = client.get("/static-offline-docs/swagger-ui-bundle.js")
+    assert script.status_code == 200 and len(script.content) > 100_000
 
 
 def test_web_pages_may_call_only_from_the_origins_that_are_let_in() -> None:

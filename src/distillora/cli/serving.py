@@ -82,7 +82,7 @@ def serve(
     ] = 30.0,
 ) -> None:
     """Classify over HTTP: /predict, /classify, /v1/moderations, /models/NAME; see /docs."""
-    require("serve", "fastapi", "uvicorn", "httptools", "prometheus_client")
+    require("serve", "fastapi", "fastapi_offline", "uvicorn", "httptools", "prometheus_client")
     from pydantic import ValidationError
 
     from distillora.inference.classifier import available_cores
@@ -142,7 +142,7 @@ def _find_models(given: list[str] | None) -> dict[str, Path]:
         Bundle.open(folder).verify()
         if not separator:  # a folder's own name, or the name on the Hub
             local = Path(place).expanduser().is_dir()
-            name = folder.resolve().name if local else place.partition("@")[0]
+            name = folder.absolute().name if local else place.partition("@")[0]
         if name in models:
             raise InputError(f"Two models have the name '{name}'. Write --model OTHER={place}.")
         models[name] = folder.resolve()

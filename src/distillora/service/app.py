@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -80,7 +81,8 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         yield
         await models.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # its /docs loads nothing from elsewhere
+        redoc_url=None,
         title="distillora",
         version=__version__,
         description="Classifies texts. The shapes of requests and answers are those of "
@@ -98,7 +100,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "x-api-key", "x-request-id"],
         )
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, bool(settings.key_hashes))  # type: ignore[method-assign]
     return app
 
 
@@ -388,7 +390,7 @@ def _describe_error(status: int) -> dict[str, Any]:
     return {"model": ErrorBody, "description": _ANSWERS[status]}
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, needs_key: bool) -> dict[str, Any]:
     """Return the OpenAPI document, with the bodies that routes parse themselves."""
     if app.openapi_schema is None:
         document = get_openapi(
@@ -400,5 +402,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             ref_template="#/components/schemas/{model}",
         )
         document["components"]["schemas"] |= schemas["$defs"]
+        if needs_key:
+            document["components"]["securitySchemes"] = {
+                "key": {"type": "http", "scheme": "bearer"}
+            }
+            document["security"] = [{"key": []}]
         app.openapi_schema = document
     return app.openapi_schema

@@ -41,8 +41,8 @@ def log_to_stderr() -> None:
         log.propagate = False
 
 
-_OPEN = frozenset({"/health"})
-"""Paths that need no key: a load balancer has none."""
+_OPEN = ("/health", "/docs", "/openapi.json", "/static-offline-docs/")
+"""Paths that need no key: a load balancer and a browser have none, and they reveal nothing."""
 
 
 class Gate:
@@ -84,7 +84,7 @@ class Gate:
             ) from None
 
     def _check_key(self, scope: Scope, headers: Headers) -> None:
-        if not self._settings.key_hashes or scope["path"] in _OPEN:
+        if not self._settings.key_hashes or _is_open(scope["path"]):
             return
         given = headers.get("x-api-key", "")
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -162,6 +162,10 @@ class _Request:
             "ms": round(1000 * (time.perf_counter() - self._begun), 2),
         }
         LOG.info("", extra={"entry": entry | self._scope.get("state", {}).get("log", {})})
+
+
+def _is_open(path: str) -> bool:
+    return any(path == one or (one.endswith("/") and path.startswith(one)) for one in _OPEN)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:
