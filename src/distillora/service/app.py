@@ -194,8 +194,12 @@ async def _parse(request: Request, shape: type[Body]) -> Body:
     """Read a body.
 
     Raises:
-        ServiceError: 422, with the first problem; it never quotes what was sent.
+        ServiceError: 415 if it is not JSON; 422 with the first problem, which never quotes what
+            was sent.
     """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ServiceError(415, "Validation", "The body must be application/json.")
     try:
         return shape.model_validate_json(await request.body())
     except ValidationError as error:

@@ -64,7 +64,7 @@ class Gate:
         request = _Request(scope, self._settings.log, send)
         try:
             self._check_key(scope, request.headers)
-            body = await self._read_body(scope, receive, request.headers)
+            body = await self._read_body(receive, request.headers)
             request.received = len(body)
             await self._serve(scope, body, receive, request)
         except ServiceError as error:
@@ -98,7 +98,7 @@ class Gate:
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    async def _read_body(self, scope: Scope, receive: Receive, headers: Headers) -> bytes:
+    async def _read_body(self, receive: Receive, headers: Headers) -> bytes:
         limit = self._settings.limits.body_bytes
         too_large = ServiceError(
             413, "Validation", f"The body is larger than {limit} bytes.", {"Connection": "close"}
@@ -123,9 +123,6 @@ class Gate:
             raise ServiceError(
                 408, "Validation", "The body did not arrive in time.", {"Connection": "close"}
             ) from None
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if scope["method"] == "POST" and not (kind == "application/json" or kind.endswith("+json")):
-            raise ServiceError(415, "Validation", "The body must be application/json.")
         return b"".join(chunks)
 
 
