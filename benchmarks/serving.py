@@ -55,7 +55,8 @@ function done(summary, latency)
     other = other + thread:get("other")
   end
   io.write(string.format(
-    'RESULT {"seconds":%f,"ok":%d,"busy":%d,"other":%d,"socket_errors":%d,"p50_ms":%f,"p99_ms":%f}\n',
+    'RESULT {"seconds":%f,"ok":%d,"busy":%d,"other":%d,' ..
+    '"socket_errors":%d,"p50_ms":%f,"p99_ms":%f}\n',
     summary.duration / 1e6, ok, busy, other, summary.errors.connect + summary.errors.read
       + summary.errors.write + summary.errors.timeout,
     latency:percentile(50) / 1000, latency:percentile(99) / 1000))
