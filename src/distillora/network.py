@@ -6,8 +6,11 @@ before (requests, httpx, httpx2). Only this module knows.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from distillora.errors import InputError
 
 TIMEOUT = 10  # seconds
 
@@ -61,3 +64,23 @@ def reach_hub() -> None:
 
     with connection_errors():
         get_session().head(constants.ENDPOINT, timeout=TIMEOUT)
+
+
+def check_address(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before anything starts.
+
+    Raises:
+        InputError: it is in use, or not an address of this machine.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # as the server does, so that a port that was just let go of counts as free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"Cannot listen on {host}, port {port}: {reason}. "
+            "Choose another --port or another --host."
+        ) from None

@@ -39,6 +39,7 @@ from distillora.recipe import (
 )
 from hub import add_repo, hub_environment, serve_hub, write_hub_dataset
 from hub_uploads import WRITE_TOKEN
+from service.conftest import running
 from tiny import save_tiny_backbone, tiny_model, tiny_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -152,6 +153,9 @@ class Reader:
             pass
         elif words[:2] == ["distillora", "app"]:  # it would run for ever
             with serve(self.work, *words[2:]):
+                pass
+        elif words[:2] == ["distillora", "serve"]:
+            with running(*words[2:]):
                 pass
         elif words[:2] == ["distillora", "compare"] and "--out" in words:
             self._compare(words)

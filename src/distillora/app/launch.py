@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import distillora.app
 from distillora.app.settings import Options, check_options, streamlit_flags
-from distillora.errors import InputError
+from distillora.network import check_address
 
 
 def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
@@ -23,7 +22,7 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
         BundleError, RunFolderError, DataError: see ``check_options``.
     """
     check_options(options)
-    _check_address(host, port)
+    check_address(host, port)
     from streamlit.web import cli
 
     script = Path(distillora.app.__file__).with_name("main.py")
@@ -41,23 +40,3 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
         ],
         prog_name="distillora app",
     )
-
-
-def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on, before anything starts.
-
-    Raises:
-        InputError: it is in use, or none of this machine.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            # as the server does, so that a port that was just let go of counts as free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"The app cannot listen on {host}, port {port}: {reason}. "
-            "Give another with --port, or another --host."
-        ) from None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,23 @@ class Scores:
     truncated: npt.NDArray[np.bool_]
 
 
+TruncationDirection = Literal["left", "right"]
+"""Which end of a text that is too long is cut off."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as the model reads them.
+
+    Attributes:
+        ids: of each text's tokens, at most ``max_length``, special ones included.
+        lengths: how many tokens each text has before it is cut.
+    """
+
+    ids: list[list[int]]
+    lengths: list[int]
+
+
 class TextClassifier:
     """A bundle, ready to score texts.
 
@@ -112,7 +129,7 @@ class TextClassifier:
         self.toxicity = toxicity or manifest.toxicity
         self._hostile = self.toxicity.columns(self.labels) if self.toxicity else []
         self.precision, model = bundle.onnx(precision)
-        self._tokenizer = _open_tokenizer(bundle)
+        self._tokenizers = {"right": _open_tokenizer(bundle)}
         self._session = _open_session(bundle, model, threads)
         self._inputs = {value.name for value in self._session.get_inputs()}
 
@@ -148,6 +165,10 @@ class TextClassifier:
         if top_k is not None and top_k < 1:
             raise InputError(f"top_k must be 1 or more, not {top_k}.")
         scored = self.score([texts] if isinstance(texts, str) else texts, batch_size=batch_size)
+        return self.predictions(scored, top_k=top_k)
+
+    def predictions(self, scored: Scores, *, top_k: int | None = None) -> list[Prediction]:
+        """Return what logits mean: labels, probabilities and signals, one for each row."""
         probabilities = to_probabilities(scored.logits, self.task)
         toxicity = measure_toxicity(probabilities, self._hostile, self.task)
         return [
@@ -163,33 +184,59 @@ class TextClassifier:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be 1 or more, not {batch_size}.")
-        rows, truncated = self._tokenize(texts)
-        logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        order = np.argsort([len(row) for row in rows], kind="stable")
-        for start in range(0, len(rows), batch_size):
-            batch = order[start : start + batch_size]
-            logits[batch] = self._run([rows[i] for i in batch])
+        tokens = self.tokenize(texts)
+        truncated = [length > self.max_length for length in tokens.lengths]
+        logits = self.score_tokens(tokens.ids, batch_size=batch_size)
         return Scores(logits, np.array(truncated, dtype=bool))
 
-    def _tokenize(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+    def tokenize(self, texts: Sequence[str], *, direction: TruncationDirection = "right") -> Tokens:
+        """Return the tokens of texts, in their order.
+
+        Args:
+            texts: any strings; lone surrogates are read as U+FFFD.
+            direction: which end of a text that is too long is cut off.
+
+        Raises:
+            InputError: a text is not a string.
+        """
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(
                     f"Text {number} is of type {type(text).__name__}, and a string is needed."
                 )
-        rows: list[list[int]] = []
-        truncated: list[bool] = []
+        tokenizer = self._tokenizers.get(direction) or self._open_left_tokenizer()
+        special = tokenizer.num_special_tokens_to_add(False)
+        tokens = Tokens([], [])
         for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
             batch = [_SURROGATE.sub("\ufffd", t) for t in texts[start : start + _TOKENIZED_AT_ONCE]]
-            for encoding in self._encode(batch):
-                rows.append(encoding.ids)
-                truncated.append(bool(encoding.overflowing))
-        return rows, truncated
+            for encoding in _encode(tokenizer, batch):
+                tokens.ids.append(encoding.ids)
+                rest = sum(len(part.ids) - special for part in encoding.overflowing)
+                tokens.lengths.append(len(encoding.ids) + rest)
+        return tokens
 
-    def _encode(self, texts: list[str]) -> list[Encoding]:
-        if len(texts) == 1:  # not worth waking other threads for
-            return [self._tokenizer.encode(texts[0])]
-        return list(self._tokenizer.encode_batch(texts))
+    def _open_left_tokenizer(self) -> Tokenizer:
+        """Open the tokenizer that keeps the end of a text; few ever need it."""
+        tokenizer = Tokenizer.from_str(self._tokenizers["right"].to_str())
+        tokenizer.enable_truncation(self.max_length, direction="left")
+        self._tokenizers["left"] = tokenizer
+        return tokenizer
+
+    def score_tokens(
+        self, rows: Sequence[list[int]], *, batch_size: int = BATCH_SIZE
+    ) -> npt.NDArray[np.float32]:
+        """Return the logits of texts that are tokenized already, shape (rows, labels).
+
+        Args:
+            rows: the token ids of each text, as ``tokenize`` returns them.
+            batch_size: rows at once; they are sorted by length first.
+        """
+        logits = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        order = np.argsort([len(row) for row in rows], kind="stable")
+        for start in range(0, len(rows), batch_size):
+            batch = order[start : start + batch_size]
+            logits[batch] = self._run([rows[i] for i in batch])
+        return logits
 
     def _run(self, rows: Sequence[list[int]]) -> npt.NDArray[np.float32]:
         """Pad on the right to the longest row and run the model."""
@@ -238,6 +285,12 @@ def starter_folder() -> Path:
     return folder
 
 
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
+    if len(texts) == 1:  # not worth waking other threads for
+        return [tokenizer.encode(texts[0])]
+    return list(tokenizer.encode_batch(texts))
+
+
 def _open_tokenizer(bundle: Bundle) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_buffer(bundle.read(TOKENIZER))
@@ -255,7 +308,7 @@ def _open_session(
 ) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or _cores()
+    options.intra_op_num_threads = threads or available_cores()
     # texts differ in length: buffers kept for every shape would only pile up
     options.enable_mem_pattern = False
     # weights that a model file does not hold itself may not come from elsewhere
@@ -268,6 +321,7 @@ def _open_session(
         raise IntegrityError(f"{bundle.folder}: the model cannot be opened: {error}") from error
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
