@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from distillora.evaluation.results import Results
-from distillora.pipeline.plan import plan_ensembles, plan_tasks
+from distillora.pipeline.plan import plan_tasks
 from distillora.recipe import Recipe, flatten, load_recipe, parse_recipe
 from distillora.report.summary import ArmSummary, summarise
 
@@ -26,8 +26,7 @@ def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) ->
     assert results.environment.commit is not None and results.environment.dirty is False
     # read anew, so that a setting which is younger than the run counts with its default
     ran = parse_recipe(results.recipe)
-    ensembles = {(plan.name, seed) for plan in plan_ensembles(ran) for seed in plan.members}
-    assert {(arm.name, arm.seed) for arm in results.arms} == {*plan_tasks(ran), *ensembles}
+    assert {(arm.name, arm.seed) for arm in results.arms} == {*plan_tasks(ran)}
     assert load_recipe(str(folder / "recipe.yaml")) == ran
     if folder.name not in SUPERSEDED:
         assert settled(ran) == settled(load_recipe(folder.name))

@@ -214,7 +214,7 @@ def interrupt(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.train.save_arm", stop)
+        patch.setattr("distillora.pipeline.methods.encoder.save_encoder", stop)
         again(values, run, retrain=retrain)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,11 @@ from distillora.evaluation.predictions import has_recorded_checksum
 from distillora.evaluation.results import ArmResult, Record, Results
 from distillora.models.backbones import load_classifier, weights_sha256
 from distillora.models.tfidf import TfidfClassifier
+
+_OWN_FORMATS: Mapping[str, Callable[[Path], str]] = {
+    TfidfClassifier.__name__: lambda folder: TfidfClassifier.load(folder).sha256,
+}
+"""How to hash the weights of a model that transformers does not load, by the model's class."""
 
 _SPEED = {"shape", "latency_ms", "throughput", "device"}
 
@@ -126,26 +131,25 @@ def check_arm(run: RunLayout, arm: ArmResult, results: Results) -> None:
 
 
 def find_weights_fault(
-    folder: Path, sha256: str, labels: Sequence[str], *, multi_label: bool, baseline: bool
+    folder: Path, sha256: str, architecture: str, labels: Sequence[str], *, multi_label: bool
 ) -> WeightsFault | None:
     """Compare the weights in a folder with the hash that was recorded when they were trained.
 
     Args:
         folder: the ``model/`` of an arm.
         sha256: of the weights, as loaded.
+        architecture: the class of the model that was trained.
         labels: label names, label 0 first.
         multi_label: whether a text may have several of them.
-        baseline: whether it holds a TF-IDF classifier.
     """
     if (damaged := find_damage(folder)) is not None:
         return WeightsFault(damaged, "damaged")
     try:
-        if baseline:
-            found = TfidfClassifier.load(folder).sha256
+        if architecture in _OWN_FORMATS:
+            found = _OWN_FORMATS[architecture](folder)
         else:
-            found = weights_sha256(
-                load_classifier(str(folder), None, labels, multi_label=multi_label)
-            )
+            model = load_classifier(str(folder), None, labels, multi_label=multi_label)
+            found = weights_sha256(model)
     except (ModelError, IntegrityError):  # sealed, so another model: of other labels, of other kind
         found = ""
     if found == sha256:
@@ -191,9 +195,9 @@ def _arm_faults(run: RunLayout, arm: ArmResult, results: Results) -> Iterator[st
     fault = find_weights_fault(
         folder.model,
         arm.weights_sha256,
+        arm.architecture,
         results.data.labels,
         multi_label=results.data.task == "multi_label",
-        baseline=arm.is_baseline,
     )
     if fault is not None:
         yield f"{_name(arm)}: {_place(run, fault.path)}: the weights on disk are {fault.what}"

@@ -11,12 +11,10 @@ from distillora.data.stored import is_stored, read_stored
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.intact import find_weights_fault, note_renewal
 from distillora.evaluation.results import Fingerprint
-from distillora.pipeline.context import RunContext
-from distillora.pipeline.describe import name_tasks
+from distillora.pipeline.context import RunContext, Task, name_tasks
 from distillora.pipeline.differences import describe_change
 from distillora.pipeline.fingerprint import take_fingerprint
-from distillora.pipeline.saving import BeginningRecord, TrainingRecord
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.records import BeginningRecord, TrainingRecord
 
 _MOST_SHOWN = 12
 
@@ -114,9 +112,9 @@ def _describe_weights(context: RunContext, task: Task, folder: ArmLayout) -> tup
     fault = find_weights_fault(
         folder.model,
         TrainingRecord.read(folder).weights_sha256,
+        context.plans[task.arm].architecture,
         context.data.dataset.label_names,
         multi_label=context.plan.multi_label,
-        baseline=context.plans[task.arm].arm.init.baseline is not None,
     )
     return () if fault is None else (f"its weights on disk are {fault.what}",)
 

@@ -8,11 +8,9 @@ from distillora.artifacts import ArmLayout, RunLayout
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.predictions import has_recorded_checksum
 from distillora.evaluation.results import ArmResult
-from distillora.pipeline.context import RunContext
+from distillora.pipeline.context import RunContext, RunPlan, Task
 from distillora.pipeline.fingerprint import EVALUATION_CODE
-from distillora.pipeline.plan import RunPlan
-from distillora.pipeline.saving import BeginningRecord
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.records import BeginningRecord
 
 _OURS = (".lock", "data")
 """What a run that was killed at its very beginning may have left."""
@@ -67,20 +65,18 @@ def _check_ensembles(context: RunContext) -> None:
     Raises:
         RunFolderError: which one.
     """
-    for plan in context.plan.ensembles:
-        for seed in plan.members:
-            if (folder := context.folder(plan.name, seed)).fingerprint.is_file():
-                raise RunFolderError(
-                    f"{folder.root} holds a trained arm, and the recipe makes '{plan.name}' an "
-                    "ensemble. Give the ensemble another name, or another folder with `out`."
-                )
+    for task in context.plan.tasks:
+        folder = context.folder(*task)
+        if not context.plans[task.arm].has_weights and folder.fingerprint.is_file():
+            raise RunFolderError(
+                f"{folder.root} holds a trained arm, and the recipe makes '{task.arm}' an "
+                "ensemble. Give the ensemble another name, or another folder with `out`."
+            )
 
 
 def find_dropped(layout: RunLayout, plan: RunPlan) -> list[Task]:
     """Return the arms that have a folder in the run and are no longer in the recipe."""
-    made = {*plan.tasks}
-    made |= {Task(own.name, seed) for own in plan.ensembles for seed in own.members}
-    return [task for task in map(Task._make, layout.arms()) if task not in made]
+    return [task for task in map(Task._make, layout.arms()) if task not in plan.tasks]
 
 
 class FoundResult(NamedTuple):

@@ -14,12 +14,10 @@ from distillora.data.audit import find_warnings, format_warnings
 from distillora.data.extra_text import ExtraText
 from distillora.errors import RunFolderError
 from distillora.pipeline.changes import Change, find_changes, list_changes
-from distillora.pipeline.context import RunContext, prepare_context
-from distillora.pipeline.describe import name_tasks
+from distillora.pipeline.context import RunContext, Task, name_tasks, prepare_context
 from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
 from distillora.pipeline.plan import plan_run, plan_table
-from distillora.pipeline.source import read_source
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.run_data import read_source
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 
@@ -66,7 +64,7 @@ def _describe_holdings(context: RunContext) -> list[str]:
         return [f"The command would be refused: {error}"]
     if not layout.recipe.is_file():
         return []
-    tasks = context.plan.tasks
+    tasks = context.plan.to_train
     changes = find_changes(context, tasks)
     lines = [f"{layout.root} holds:"]
     lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(context, tasks, changes)]
