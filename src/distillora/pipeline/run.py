@@ -24,18 +24,20 @@ from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import BUNDLED, load_tokenizer
 from distillora.pipeline.changes import (
     Change,
+    FoundResult,
+    check_folder,
     delete_replaced,
     find_changes,
+    find_dropped,
+    find_result,
     refuse_changes,
     set_changed_aside,
 )
 from distillora.pipeline.context import RunContext, RunPlan, Task, prepare_context
 from distillora.pipeline.evaluate import evaluate_arm
 from distillora.pipeline.executors import choose_executor
-from distillora.pipeline.holdings import FoundResult, check_holdings, find_dropped, find_result
 from distillora.pipeline.measure import fill_in, measure_arms
-from distillora.pipeline.plan import plan_run, plan_table
-from distillora.pipeline.preview import describe_dropped, describe_extra
+from distillora.pipeline.plan import describe_dropped, describe_extra, plan_run, plan_table
 from distillora.pipeline.run_data import audit_data, describe_data, read_source, save_audit
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
@@ -122,7 +124,7 @@ def _open_run(context: RunContext, recipe: str, *, retrain_changed: bool) -> Ite
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
-            check_holdings(context)
+            check_folder(context)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
             changes = find_changes(context, context.plan.to_train)
