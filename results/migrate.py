@@ -26,7 +26,7 @@ from pathlib import Path
 from scipy import stats
 from scipy.optimize import brentq
 
-from distillora.evaluation.contrasts import SIGNIFICANT, correct_family
+from distillora.evaluation.comparison import SIGNIFICANT, correct_family
 from distillora.evaluation.evidence import (
     FEWEST_SEEDS,
     ArmEvidence,

@@ -10,7 +10,7 @@ from distillora.artifacts import ArmLayout, RunLayout, delete_folder, write_atom
 from distillora.data.dataset import Dataset
 from distillora.data.stored import is_stored, read_stored
 from distillora.errors import IntegrityError, RunFolderError
-from distillora.evaluation.intact import find_weights_fault, note_renewal
+from distillora.evaluation.integrity import find_weights_fault, note_renewal
 from distillora.evaluation.predictions import has_recorded_checksum
 from distillora.evaluation.results import ArmResult, Fingerprint
 from distillora.pipeline.context import RunContext, RunPlan, Task, name_tasks

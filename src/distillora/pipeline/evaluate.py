@@ -9,17 +9,15 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from distillora.artifacts import ArmLayout, sha256_file, write_atomic, write_file_atomic
+from distillora.artifacts import ArmLayout, sha256_file, write_atomic
 from distillora.evaluation.cost import weights_bytes
-from distillora.evaluation.predictions import Predictions
+from distillora.evaluation.predictions import LogitMatrix, Predictions, SplitName, write_predictions
 from distillora.evaluation.quality import Quality, evaluate_logits
 from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.context import RunContext
 from distillora.pipeline.fingerprint import EVALUATION_CODE
-from distillora.pipeline.method import LoadedArm, LogitMatrix, SplitName
+from distillora.pipeline.method import LoadedArm
 from distillora.pipeline.methods import load_arm
 from distillora.pipeline.records import BeginningRecord, TrainingRecord
 
@@ -39,7 +37,11 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
     arm = load_arm(context, name)
     stats, layers = arm.stats, arm.stats.layers or ()
     logits = _score(context, arm)
-    _save_predictions(context, folder, logits)
+    write_predictions(
+        folder.predictions,
+        {split: context.data.dataset.splits[split] for split in EVALUATED},
+        logits,
+    )
     result = ArmResult(
         name=name,
         seed=context.seed,
@@ -110,28 +112,3 @@ def _evaluate(context: RunContext, logits: Logits) -> Quality:
         for split in EVALUATED
     )
     return evaluate_logits(validation, test, context.plan.task, dataset.label_names)
-
-
-def _save_predictions(context: RunContext, folder: ArmLayout, logits: Logits) -> None:
-    """Write split, row, id, labels and logits of every scored text, but not the text."""
-    splits = {split: context.data.dataset.splits[split] for split in EVALUATED}
-    table = pa.table(
-        {
-            "split": [name for name, split in splits.items() for _ in split.texts],
-            "row": pa.array(
-                [i for split in splits.values() for i in range(len(split))], pa.int32()
-            ),
-            "id": [id_ for split in splits.values() for id_ in split.ids],
-            "labels": pa.array(
-                [list(row) for split in splits.values() for row in split.labels],
-                pa.list_(pa.int32()),
-            ),
-            "logits": pa.array(
-                [row for split in EVALUATED for row in logits[split]], pa.list_(pa.float32())
-            ),
-        }
-    )
-    write_file_atomic(
-        folder.predictions,
-        lambda part: pq.write_table(table, part, compression="zstd"),
-    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from distillora.data.dataset import Dataset, Split
 from distillora.data.tokens import tokenizer_sha256
-from distillora.evaluation.chain import EXTRA_TEXT
+from distillora.evaluation.integrity import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
 from distillora.models.backbones import source_sha256
 from distillora.pipeline.context import RunContext, Task

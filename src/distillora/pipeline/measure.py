@@ -18,9 +18,8 @@ from pydantic import ValidationError
 from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
 from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
-from distillora.evaluation.chain import check_chain
 from distillora.evaluation.cost import Trial, measure_rounds
-from distillora.evaluation.intact import check_finished, check_run, load_results
+from distillora.evaluation.integrity import check_chain, check_finished, check_run, load_results
 from distillora.evaluation.results import (
     BUSY_CORES,
     ArmResult,

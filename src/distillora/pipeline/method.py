@@ -9,18 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from distillora.data.dataset import Dataset
+from distillora.evaluation.predictions import LogitMatrix, SplitName
 from distillora.pipeline.context import ArmPlan, Needs, RunContext
 from distillora.pipeline.records import TrainingStats
 from distillora.recipe import Arm
-
-SplitName = Literal["validation", "test"]
-LogitMatrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

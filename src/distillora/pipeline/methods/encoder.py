@@ -14,13 +14,14 @@ from distillora.artifacts import ArmLayout, write_folder_atomic
 from distillora.data.tokens import TokenizedSplit
 from distillora.evaluation.cost import weights_bytes
 from distillora.evaluation.metrics import epoch_metrics
+from distillora.evaluation.predictions import LogitMatrix, SplitName
 from distillora.evaluation.results import EpochRecord
 from distillora.models.adapters import is_adapted, merge_adapter, save_adapter
 from distillora.models.backbones import config_sha256, weights_sha256
 from distillora.models.forward import predict_logits
 from distillora.models.preflight import check_moved, preflight, take_probe
 from distillora.pipeline.context import RunContext
-from distillora.pipeline.method import LoadedArm, LogitMatrix, SavedArm, SplitName
+from distillora.pipeline.method import LoadedArm, SavedArm
 from distillora.pipeline.methods.build import (
     OutputsBySource,
     build_base,

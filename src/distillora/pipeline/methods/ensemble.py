@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distillora.errors import IntegrityError
-from distillora.evaluation.chain import ensemble_sha256
-from distillora.evaluation.predictions import read_predictions
+from distillora.evaluation.integrity import ensemble_sha256
+from distillora.evaluation.predictions import LogitMatrix, SplitName, read_predictions
 from distillora.evaluation.results import ArmResult
 from distillora.pipeline.context import ArmPlan, RunContext
-from distillora.pipeline.method import LoadedArm, LogitMatrix, PlanRequest, SplitName
+from distillora.pipeline.method import LoadedArm, PlanRequest
 from distillora.pipeline.records import TrainingStats, training_time
 from distillora.runtime import processor_name
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillora.evaluation.metrics import multi_label_metrics, single_label_metrics
+from distillora.evaluation.predictions import LogitMatrix, SplitName
 from distillora.models.tfidf import (
     TfidfClassifier,
     TfidfConfig,
@@ -16,7 +17,7 @@ from distillora.models.tfidf import (
     tfidf_config,
 )
 from distillora.pipeline.context import ArmPlan, RunContext
-from distillora.pipeline.method import LoadedArm, LogitMatrix, PlanRequest, SavedArm, SplitName
+from distillora.pipeline.method import LoadedArm, PlanRequest, SavedArm
 from distillora.pipeline.records import TrainingRecord, TrainingStats, save_sealed
 from distillora.pipeline.run_data import PreparedData
 from distillora.runtime import Precision, device, is_main_process, processor_name, watch_memory
