@@ -33,7 +33,7 @@ from scipy.optimize import brentq
 
 from distillora.artifacts import write_atomic
 from distillora.evaluation.bootstrap import METRICS
-from distillora.evaluation.measured import measure_arms
+from distillora.evaluation.resampled import resample_arms
 from distillora.evaluation.significance import difference_over_seeds, estimate_over_seeds, holm
 from distillora.evaluation.uncertainty import SeedPart, Uncertain
 from distillora.runtime import describe_environment
@@ -188,7 +188,7 @@ def check_decisions(seeds: int, luck: float, repeats: int, metric: str = "f1_mac
     held, p, old, parts = 0, [], [], []
     for _ in range(repeats):
         truth, decisions = draw_decisions(random, seeds, luck)
-        arms = [*measure_arms(truth, decisions, DRAWS).values()]
+        arms = [*resample_arms(truth, decisions, DRAWS).values()]
         own = arms[0].estimate(METRICS[0])
         held += Uncertain(own.value - true_accuracy(luck), own.rows, own.seeds).p >= LEVEL
         found = [arms[a].subtract(arms[b], metric) for a, b in PAIRS]

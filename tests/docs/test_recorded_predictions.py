@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from distillora.artifacts import RunLayout, sha256_file
 from distillora.errors import RunFolderError
-from distillora.evaluation.intact import check_run
+from distillora.evaluation.integrity import check_run
 from distillora.evaluation.results import ArmResult, Results, SplitMetrics, TunedMetrics
 from report.conftest import build_run
 

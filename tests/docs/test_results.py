@@ -14,7 +14,7 @@ import yaml
 
 from distillora.errors import RecipeError
 from distillora.evaluation.results import Results
-from distillora.pipeline.plan import plan_ensembles, plan_tasks
+from distillora.pipeline.plan import plan_tasks
 from distillora.recipe import Recipe, flatten, load_recipe, parse_recipe
 from distillora.report import build_report
 from distillora.report.summary import ArmSummary, summarise
@@ -46,9 +46,8 @@ def test_recorded_results_are_those_of_the_recipe_of_their_name(folder: Path) ->
         assert all(f"arms.{name}." in str(refusal.value) for name in removed)
     # read anew, so that a setting which is younger than the run counts with its default
     ran = parse_recipe(without(results.recipe, removed))
-    ensembles = {(plan.name, seed) for plan in plan_ensembles(ran) for seed in plan.members}
     kept = {(arm.name, arm.seed) for arm in results.arms if arm.name not in removed}
-    assert kept == {*plan_tasks(ran), *ensembles}
+    assert kept == {*plan_tasks(ran)}
     written = yaml.safe_load((folder / "recipe.yaml").read_text("utf-8"))
     assert parse_recipe(without(written, removed)) == ran
     if folder.name not in SUPERSEDED:

@@ -12,8 +12,8 @@ from distillora.evaluation.bootstrap import METRICS
 from distillora.evaluation.calibration import fit_temperature
 from distillora.evaluation.comparison import compare_decisions, compare_runs
 from distillora.evaluation.evidence import ShareEvidence
-from distillora.evaluation.measured import measure_arms
 from distillora.evaluation.predictions import read_predictions
+from distillora.evaluation.resampled import resample_arms
 from distillora.evaluation.shares import Taught, measure_shares
 from distillora.evaluation.thresholds import tune_thresholds
 from distillora.probabilities import sigmoid
@@ -112,7 +112,7 @@ def test_the_mean_of_several_teachers_gets_thresholds_of_its_own_from_validation
 def test_the_interval_of_one_seed_is_that_of_bootstrapped_ratios():
     truth = truth_of(800)
     student, teacher = answer(truth, 0.6, 1), answer(truth, 0.7, 2)
-    arms = measure_arms(truth, {"student": {0: student}}, 2000)
+    arms = resample_arms(truth, {"student": {0: student}}, 2000)
     taught = {"student": Taught((("teacher", 0),), {0: teacher})}
     (found,) = measure_shares(truth, arms, taught, "f1_weighted", 2000)
     random = np.random.default_rng(5)

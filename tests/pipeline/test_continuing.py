@@ -12,7 +12,7 @@ from rich.console import Console
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.results import Results
 from distillora.pipeline import compare
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.context import Task
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.recipe.removed import DEFAULTS
@@ -107,7 +107,7 @@ def test_the_old_model_stays_until_the_run_is_complete_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.train.save_arm", stop)
+        patch.setattr("distillora.pipeline.methods.encoder.save_encoder", stop)
         again.run(retrain=True)
     kept = again.arm("lora").replaced / "model"
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == old
@@ -154,7 +154,7 @@ def test_a_half_trained_arm_does_not_go_on_with_other_settings(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.train.save_arm", stop)
+        patch.setattr("distillora.pipeline.methods.encoder.save_encoder", stop)
         again.run()
     assert any(again.arm("lora").checkpoints.iterdir())
     again.values["training"]["learning_rate"] = 2e-3

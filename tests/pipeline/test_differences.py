@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distillora.data.dataset import Dataset, Split
 from distillora.data.labelled import RawRow, build_dataset
-from distillora.pipeline.differences import describe_division, describe_rows
+from distillora.pipeline.fingerprint import describe_division, describe_rows
 from distillora.recipe import Data
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from distillora.artifacts import RunLayout
 from distillora.evaluation.results import Fingerprint
-from distillora.pipeline.context import prepare_context, read_data
+from distillora.pipeline.context import Task, prepare_context
 from distillora.pipeline.fingerprint import take_fingerprint
 from distillora.pipeline.plan import plan_run
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.run_data import read_data
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 

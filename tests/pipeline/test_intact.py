@@ -214,7 +214,7 @@ def interrupt(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("distillora.pipeline.train.save_arm", stop)
+        patch.setattr("distillora.pipeline.methods.encoder.save_encoder", stop)
         again(values, run, retrain=retrain)
 
 
@@ -275,7 +275,7 @@ def test_an_arm_scored_by_another_evaluation_code_is_scored_anew_and_not_trained
     before = load(run)
     assert {arm.evaluation_code for arm in before.arms} == {1}
     if made_by == "another version":
-        for module in ("evaluate", "holdings"):
+        for module in ("evaluate", "changes"):
             monkeypatch.setattr(f"distillora.pipeline.{module}.EVALUATION_CODE", 2)
         anew, reason = {arm.name for arm in before.arms}, "made by version 1 of the evaluation"
     else:

@@ -17,7 +17,8 @@ from distillora.evaluation.results import ArmResult
 from distillora.models.adapters import load_adapter
 from distillora.models.backbones import load_classifier
 from distillora.models.hashes import weights_sha256
-from distillora.pipeline import compare, train
+from distillora.pipeline import compare
+from distillora.pipeline.methods import encoder
 from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
@@ -116,7 +117,7 @@ def test_adapters_that_cannot_move_end_the_run_before_anything_is_judged(
 def test_a_base_that_changes_while_its_adapter_is_trained_is_noticed(
     tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = train.build_base
+    build = encoder.build_base
     calls: list[str] = []
 
     def changing(context: Any, plan: Any, layers: Any) -> Any:
@@ -126,7 +127,7 @@ def test_a_base_that_changes_while_its_adapter_is_trained_is_noticed(
         return model
 
     # what the adapter is put on after training; the base that it was trained on is built elsewhere
-    monkeypatch.setattr(train, "build_base", changing)
+    monkeypatch.setattr(encoder, "build_base", changing)
     with pytest.raises(IntegrityError, match=r"was trained on .* not on"):
         compare(parse_recipe(only(tiny_recipe, "lora")), tmp_path, QUIET)
     assert calls == ["lora"]

@@ -19,8 +19,10 @@ from distillora.evaluation.results import Results
 from distillora.models.tfidf import TfidfConfig
 from distillora.pipeline import compare
 from distillora.pipeline.context import open_context
-from distillora.pipeline.measure import describe_shape, fill_in, measure_arms
-from distillora.pipeline.plan import ArmPlan, plan_run
+from distillora.pipeline.measure import fill_in, measure_arms
+from distillora.pipeline.methods.encoder_plan import EncoderPlan
+from distillora.pipeline.methods.tfidf import TfidfPlan
+from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import Arm, load_recipe, parse_recipe
 from distillora.runtime import OtherLoad
@@ -31,22 +33,30 @@ RECORDED = Path(__file__).parents[2] / "results" / "evidence"
 FIGURES = ("latency_ms", "throughput", "device")
 
 
-def plan(config: Any, architecture: str, total: int = 1000, **init: Any) -> ArmPlan:
-    arm = Arm.model_validate({"init": init or {"backbone": "bundled"}})
-    return ArmPlan(
+def shape(config: Any, architecture: str) -> str:
+    arm = Arm.model_validate({"init": {"backbone": "bundled"}})
+    return EncoderPlan(
         name="arm", arm=arm, config=config, architecture=architecture, layers=None, available=6,
-        trainable=total, total=total, targets=(), steps=0, extra_texts=0,
+        trainable=1000, total=1000, targets=(), steps=0, extra_texts=0,
         tokenizer=("bundled", None),
-    )  # fmt: skip
+    ).describe_shape()  # fmt: skip
+
+
+def baseline_shape(config: TfidfConfig, total: int) -> str:
+    arm = Arm.model_validate({"init": {"baseline": "tfidf"}})
+    return TfidfPlan(
+        name="arm", arm=arm, config=config, architecture="TfidfClassifier", trainable=total,
+        total=total, tokenizer=None,
+    ).describe_shape()  # fmt: skip
 
 
 def test_a_shape_is_told_in_words() -> None:
     config = tiny_config(num_hidden_layers=3)
-    assert describe_shape(plan(config, "BertForSequenceClassification")) == (
+    assert shape(config, "BertForSequenceClassification") == (
         "BertForSequenceClassification, 3 layers, 16 and 32 wide, 200 tokens, 5 labels"
     )
-    floor = plan(TfidfConfig(num_labels=4), "TfidfClassifier", 4 * 301, baseline="tfidf")
-    assert describe_shape(floor) == "TfidfClassifier, 300 features, 4 labels"
+    floor = baseline_shape(TfidfConfig(num_labels=4), 4 * 301)
+    assert floor == "TfidfClassifier, 300 features, 4 labels"
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -57,16 +67,15 @@ def test_depth_widths_and_vocabulary_make_another_shape_whatever_the_architectur
         {}, {"num_hidden_layers": 4}, {"hidden_size": 32}, {"intermediate_size": 48},
         {"vocab_size": 300},
     ]  # fmt: skip
-    shapes = [describe_shape(plan(tiny_config(architecture, **c), "Some")) for c in changes]
+    shapes = [shape(tiny_config(architecture, **c), "Some") for c in changes]
     assert len(set(shapes)) == len(changes)
-    assert describe_shape(plan(tiny_config(architecture), "Some")) == shapes[0]
+    assert shape(tiny_config(architecture), "Some") == shapes[0]
 
 
 def test_layers_with_full_attention_are_another_shape_than_those_with_a_window() -> None:
     kinds = [["full_attention", "sliding_attention"], ["sliding_attention"] * 2]
     one, two = (
-        describe_shape(plan(tiny_config("modernbert", num_hidden_layers=2, layer_types=k), "Some"))
-        for k in kinds
+        shape(tiny_config("modernbert", num_hidden_layers=2, layer_types=k), "Some") for k in kinds
     )
     assert one != two
 

@@ -39,8 +39,13 @@ def test_a_folder_that_holds_other_things_is_left_alone(
     ("arm_name", "key", "value", "message"),
     [
         ("odd", "init", {"arm": "teacher", "layers": [0, 9]}, "arms.odd: Layer index 9 is out"),
-        ("odd", "init", {"arm": "teacher", "layers": "last", "count": 7}, "arms.odd: 7 layers"),
-        ("odd", "init", {"arm": "teacher", "layers": [0, 1, 2, 3, 4, 5, 6]}, "7 layers are asked"),
+        (
+            "odd",
+            "init",
+            {"arm": "teacher", "layers": "last", "count": 7},
+            "arms.odd: The rule .last. cannot choose 7",
+        ),
+        ("odd", "init", {"arm": "teacher", "layers": [0, 1, 2, 3, 4, 5, 6]}, "7 layers are listed"),
         ("lora", "tuning", {"method": "lora", "targets": ["q_lin"]}, "'q_lin' matches no"),
         ("lora", "init", {"backbone": "./nowhere"}, "arms.lora: There is no model folder"),
     ],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from distillora.pipeline.plan import plan_ensembles, plan_tasks
-from distillora.pipeline.tasks import Needs, Task
+from distillora.pipeline.context import Needs, Task
+from distillora.pipeline.plan import plan_run, plan_tasks
+from distillora.pipeline.run_data import read_data
 from distillora.recipe import parse_recipe
 
 
@@ -50,17 +51,21 @@ ARMS: dict[str, Any] = {
 }
 
 
-def test_an_ensemble_is_never_made() -> None:
+def test_ensembles_come_last_once_over_all_seeds_or_at_each_of_their_own() -> None:
     planned = plan_tasks(parse_recipe({"name": "mine", "arms": ARMS, "seeds": [4, 1]}))
-    assert {task.arm for task in planned} == {"odd", "teacher"}
+    members = {task: needs.members for task, needs in planned.items()}
+    assert list(members.items())[4:] == [
+        (Task("both", 4), (Task("odd", 4), Task("odd", 1), Task("teacher", 4), Task("teacher", 1))),
+        (Task("pair", 4), (Task("odd", 4), Task("teacher", 4))),
+        (Task("pair", 1), (Task("odd", 1), Task("teacher", 1))),
+    ]
+    assert not any(list(members.values())[:4])
 
 
-def test_an_ensemble_of_all_seeds_is_evaluated_once_and_one_of_own_seeds_at_each() -> None:
-    both, pair = plan_ensembles(parse_recipe({"name": "mine", "arms": ARMS, "seeds": [4, 1]}))
-    assert both.members == {
-        4: (Task("odd", 4), Task("odd", 1), Task("teacher", 4), Task("teacher", 1))
-    }
-    assert pair.members == {
-        4: (Task("odd", 4), Task("teacher", 4)),
-        1: (Task("odd", 1), Task("teacher", 1)),
-    }
+def test_ensembles_are_never_trained() -> None:
+    recipe = parse_recipe(
+        {"name": "mine", "arms": ARMS, "seeds": [4, 1], "data": {"source": "sample", "limit": 140}}
+    )
+    plan = plan_run(recipe, read_data(recipe)[1])
+    assert {task.arm for task in plan.to_train} == {"odd", "teacher"}
+    assert plan.arms["both"].total == 2 * (plan.arms["odd"].total + plan.arms["teacher"].total)

@@ -12,9 +12,11 @@ from safetensors.torch import load_file
 
 from distillora.artifacts import RunLayout
 from distillora.pipeline import show_plan
-from distillora.pipeline.build import build_model, pick_layers
-from distillora.pipeline.context import prepare_context, read_data
+from distillora.pipeline.context import prepare_context
+from distillora.pipeline.methods.build import build_model, pick_layers
+from distillora.pipeline.methods.encoder_plan import encoder_plan
 from distillora.pipeline.plan import plan_run
+from distillora.pipeline.run_data import read_data
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
 from distillora.runtime import set_seed
@@ -30,8 +32,9 @@ def build(values: dict[str, Any], name: str, seed: int, tmp_path: Path) -> Any:
     plan, layout = plan_run(recipe, dataset), RunLayout(tmp_path)
     context = prepare_context(plan, layout, dataset, {}, Reporter(quiet=True), 1).at(seed)
     set_seed(seed)
-    layers = pick_layers(context, context.plans[name])
-    return build_model(context, context.plans[name], layers)
+    own = encoder_plan(context.plans, name)
+    layers = pick_layers(context, own)
+    return build_model(context, own, layers)
 
 
 def scratch_of(backbone: Path, **init: Any) -> dict[str, Any]:

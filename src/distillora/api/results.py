@@ -48,7 +48,7 @@ class Results:
             RunFolderError: there is none, since the run is not finished.
             IntegrityError: it is torn, or of another schema version.
         """
-        from distillora.evaluation.intact import load_results
+        from distillora.evaluation.integrity import load_results
 
         return load_results(self._layout)
 

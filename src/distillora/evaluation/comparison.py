@@ -10,17 +10,23 @@ import numpy as np
 
 from distillora.errors import IntegrityError
 from distillora.evaluation.bootstrap import METRICS
-from distillora.evaluation.contrasts import answer_contrasts
-from distillora.evaluation.evidence import ArmEvidence, Estimate, Evidence, PairEvidence
-from distillora.evaluation.measured import Decisions, Flags, Measured, measure_arms
+from distillora.evaluation.evidence import (
+    ArmEvidence,
+    ContrastEvidence,
+    Estimate,
+    Evidence,
+    PairEvidence,
+)
 from distillora.evaluation.predictions import decide, read_predictions, true_labels
+from distillora.evaluation.resampled import Decisions, Flags, ResampledArm, resample_arms
 from distillora.evaluation.results import ArmResult, TaskType
 from distillora.evaluation.shares import Taught, measure_shares, read_teachers
-from distillora.evaluation.significance import mcnemar
+from distillora.evaluation.significance import holm, mcnemar
 from distillora.evaluation.uncertainty import LEVEL
 from distillora.recipe import Contrast
 
 RESAMPLES = 10_000
+SIGNIFICANT = 0.05
 HEADLINE: dict[TaskType, str] = {"single_label": "f1_weighted", "multi_label": "f1_macro"}
 
 
@@ -89,7 +95,7 @@ def compare_decisions(
         settled: the arms that draw no random numbers, of which one seed is enough.
         taught: what taught each student.
     """
-    arms = measure_arms(truth, decisions, resamples, frozenset(settled))
+    arms = resample_arms(truth, decisions, resamples, frozenset(settled))
     return Evidence(
         headline=headline,
         level=LEVEL,
@@ -104,7 +110,69 @@ def compare_decisions(
     )
 
 
-def _estimates(arm: Measured) -> dict[str, Estimate]:
+def answer_contrasts(
+    contrasts: Sequence[Contrast], arms: Mapping[str, ResampledArm], headline: str
+) -> tuple[ContrastEvidence, ...]:
+    """Test each contrast of a recipe, corrected for all of them together.
+
+    A difference is shown where its corrected p-value is below 0.05 and both sides have enough
+    seeds. Those contrasts are one family, whatever their metric. A contrast with too few seeds can
+    never be shown: it is described, but not tested, and makes no other one harder to show. The
+    chance that the run shows any false difference stays below 0.05, for how many seeds an arm has
+    is settled before anything is measured.
+
+    Args:
+        contrasts: in the recipe's order.
+        arms: every arm that they name.
+        headline: the metric of those that leave it to us.
+    """
+    family = sum(_has_enough_seeds(contrast, arms) for contrast in contrasts)
+    return correct_family([_test(contrast, arms, headline, family) for contrast in contrasts])
+
+
+def correct_family(found: Sequence[ContrastEvidence]) -> tuple[ContrastEvidence, ...]:
+    """Correct the p-values of contrasts for one another, and say which differences are shown.
+
+    Only those with enough seeds, which have a ``detectable`` difference; the others get no
+    ``p_holm``.
+    """
+    tested = [i for i, one in enumerate(found) if one.detectable is not None]
+    corrected = dict(zip(tested, holm([found[i].difference.p for i in tested]), strict=True))
+    return tuple(
+        one.model_copy(update={"p_holm": float(p), "shown": bool(p < SIGNIFICANT)})
+        if (p := corrected.get(i)) is not None
+        else one.model_copy(update={"p_holm": None, "shown": False})
+        for i, one in enumerate(found)
+    )
+
+
+def _has_enough_seeds(contrast: Contrast, arms: Mapping[str, ResampledArm]) -> bool:
+    return arms[contrast.first].enough_seeds and arms[contrast.second].enough_seeds
+
+
+def _test(
+    contrast: Contrast, arms: Mapping[str, ResampledArm], headline: str, family: int
+) -> ContrastEvidence:
+    first, second = arms[contrast.first], arms[contrast.second]
+    metric = headline if contrast.metric == "auto" else contrast.metric
+    found = first.subtract(second, metric)
+    difference = first.describe(found)
+    return ContrastEvidence(
+        question=contrast.question,
+        first=contrast.first,
+        second=contrast.second,
+        metric=metric,
+        difference=difference,
+        p_holm=None,
+        detectable=found.detectable(SIGNIFICANT / family)
+        if _has_enough_seeds(contrast, arms)
+        else None,
+        seeds=(len(first.seeds), len(second.seeds)),
+        shown=False,
+    )
+
+
+def _estimates(arm: ResampledArm) -> dict[str, Estimate]:
     estimates = {}
     for i, metric in enumerate(METRICS):
         by_seed = arm.figures[:, i]
@@ -117,7 +185,7 @@ def _estimates(arm: Measured) -> dict[str, Estimate]:
     return estimates
 
 
-def _compare(arms: Mapping[str, Measured], first: str, second: str) -> PairEvidence:
+def _compare(arms: Mapping[str, ResampledArm], first: str, second: str) -> PairEvidence:
     one, other = arms[first], arms[second]
     return PairEvidence(
         first=first,

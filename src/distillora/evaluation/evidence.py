@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from distillora.evaluation.scores import Record
 
 FEWEST_SEEDS = 3
 """Seeds on each side without which no difference is called shown."""
 
 
-class EvidenceRecord(BaseModel):
-    """A frozen part of the evidence; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Estimate(EvidenceRecord):
+class Estimate(Record):
     """A figure on test over an arm's seeds.
 
     Attributes:
@@ -28,7 +22,7 @@ class Estimate(EvidenceRecord):
     high: float
 
 
-class Difference(EvidenceRecord):
+class Difference(Record):
     """How much a figure of one arm exceeds another's: 95 % interval and two-sided p-value."""
 
     mean: float
@@ -37,7 +31,7 @@ class Difference(EvidenceRecord):
     p: float
 
 
-class ContrastEvidence(EvidenceRecord):
+class ContrastEvidence(Record):
     """The answer to one question that the recipe asks: ``first`` minus ``second`` in ``metric``.
 
     Attributes:
@@ -70,7 +64,7 @@ class ContrastEvidence(EvidenceRecord):
         return self.difference.mean == self.difference.low == self.difference.high == 0
 
 
-class ShareEvidence(EvidenceRecord):
+class ShareEvidence(Record):
     """A student's score over the score of what taught it, the mean of its teachers' logits.
 
     Attributes:
@@ -88,7 +82,7 @@ class ShareEvidence(EvidenceRecord):
     share: Estimate
 
 
-class ArmEvidence(EvidenceRecord):
+class ArmEvidence(Record):
     """One arm: its seeds, and an estimate for each metric."""
 
     name: str
@@ -96,7 +90,7 @@ class ArmEvidence(EvidenceRecord):
     metrics: dict[str, Estimate]
 
 
-class PairEvidence(EvidenceRecord):
+class PairEvidence(Record):
     """``first`` minus ``second``, for each metric, and McNemar's test of the accuracies."""
 
     first: str
@@ -105,7 +99,7 @@ class PairEvidence(EvidenceRecord):
     mcnemar: float
 
 
-class Evidence(EvidenceRecord):
+class Evidence(Record):
     """All comparisons of a run on the test split, at the arms' own thresholds.
 
     Attributes:

@@ -1,7 +1,8 @@
-"""Reading ``predictions.parquet``: the logits of every scored text, and its labels."""
+"""``predictions.parquet``: logits and labels of every scored text; and decisions from logits."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,10 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillora.artifacts import sha256_file
+from distillora.artifacts import sha256_file, write_file_atomic
+from distillora.data.dataset import Split
 from distillora.errors import IntegrityError
 from distillora.evaluation.results import ArmResult, TaskType
 from distillora.probabilities import sigmoid
+
+SplitName = Literal["validation", "test"]
+LogitMatrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,36 @@ class Predictions:
     logits: npt.NDArray[np.float64]
 
 
-def read_predictions(
-    run_dir: Path, run: ArmResult, split: Literal["validation", "test"] = "test"
-) -> Predictions:
+def write_predictions(
+    path: Path, splits: Mapping[SplitName, Split], logits: Mapping[SplitName, LogitMatrix]
+) -> None:
+    """Write split, row, id, labels and logits of every scored text, but not the text.
+
+    Args:
+        path: of the file.
+        splits: the rows that were scored.
+        logits: of each split, shape (rows, labels).
+    """
+    table = pa.table(
+        {
+            "split": [name for name, split in splits.items() for _ in split.texts],
+            "row": pa.array(
+                [i for split in splits.values() for i in range(len(split))], pa.int32()
+            ),
+            "id": [id_ for split in splits.values() for id_ in split.ids],
+            "labels": pa.array(
+                [list(row) for split in splits.values() for row in split.labels],
+                pa.list_(pa.int32()),
+            ),
+            "logits": pa.array(
+                [row for name in splits for row in logits[name]], pa.list_(pa.float32())
+            ),
+        }
+    )
+    write_file_atomic(path, lambda part: pq.write_table(table, part, compression="zstd"))
+
+
+def read_predictions(run_dir: Path, run: ArmResult, split: SplitName = "test") -> Predictions:
     """Read an arm's outputs on a split.
 
     Raises:

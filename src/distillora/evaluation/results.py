@@ -1,126 +1,39 @@
 """The schema of ``results.json``: what a run measured, and where each number comes from.
 
-The report is made from these models alone.
-A value that was not measured is ``None``, never a placeholder number.
+The report is made from these models alone. A value that was not measured is ``None``, never a
+placeholder number. Import the parts from here, wherever they are defined.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from distillora.data.audit import AuditRecord as AuditRecord
 from distillora.data.extra_text import ExtraTextRecord as ExtraTextRecord
 from distillora.errors import IntegrityError, RunFolderError
 from distillora.evaluation.evidence import Evidence
+from distillora.evaluation.origin import BUSY_CORES as BUSY_CORES
+from distillora.evaluation.origin import ArmEnvironment as ArmEnvironment
+from distillora.evaluation.origin import Environment as Environment
+from distillora.evaluation.origin import EpochRecord as EpochRecord
+from distillora.evaluation.origin import Fingerprint as Fingerprint
+from distillora.evaluation.origin import LayerSearchRecord as LayerSearchRecord
+from distillora.evaluation.origin import Measurement as Measurement
+from distillora.evaluation.origin import TriedLayers as TriedLayers
+from distillora.evaluation.origin import identify_model as identify_model
+from distillora.evaluation.scores import LabelMetrics as LabelMetrics
+from distillora.evaluation.scores import Ladder as Ladder
+from distillora.evaluation.scores import Metrics as Metrics
+from distillora.evaluation.scores import Record as Record
+from distillora.evaluation.scores import Rung as Rung
+from distillora.evaluation.scores import SplitMetrics as SplitMetrics
+from distillora.evaluation.scores import TunedMetrics as TunedMetrics
+from distillora.probabilities import TaskType as TaskType
 
 SCHEMA_VERSION = 2
-
-BUSY_CORES = 0.25
-"""Cores used by other processes above which a time says more about them than about an arm."""
-
-TaskType = Literal["single_label", "multi_label"]
-
-
-class Record(BaseModel):
-    """A frozen part of the results; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LabelMetrics(Record):
-    """One label against the rest: precision, recall and F1 in [0, 1], support in rows."""
-
-    label: str
-    support: int
-    precision: float
-    recall: float
-    f1: float
-
-
-class TunedMetrics(Record):
-    """The multi-label metrics at thresholds that were tuned per label on validation."""
-
-    accuracy: float
-    f1_weighted: float
-    f1_macro: float
-    f1_micro: float
-    hamming_loss: float
-    per_label: tuple[LabelMetrics, ...]
-
-
-class Rung(Record):
-    """What one way of setting thresholds gives on the test split."""
-
-    accuracy: float
-    f1_weighted: float
-    f1_macro: float
-    f1_micro: float
-
-
-class Ladder(Record):
-    """Multi-label figures on test by how thresholds were set.
-
-    Attributes:
-        fixed: 0.5 for every label.
-        one: one threshold for all labels, tuned on validation.
-        exact: the best threshold of each label on validation.
-        tuned: the same, smoothed and shrunk; the thresholds that ship.
-        oracle: the best threshold of each label on test: no result, but how much there is to win.
-    """
-
-    fixed: Rung
-    one: Rung
-    exact: Rung
-    tuned: Rung
-    oracle: Rung
-
-
-class SplitMetrics(Record):
-    """The quality of one arm on one split.
-
-    Attributes:
-        rows: how many texts were scored.
-        loss: mean cross-entropy (single-label) or binary cross-entropy (multi-label), in nats.
-        accuracy: share of rows whose class is right; multi-label: whose label set is exactly
-            right (the same number as ``subset_accuracy``), at a threshold of 0.5.
-        accuracy_any_label: single-label only: share of rows whose predicted class is any of the
-            row's labels, where the data has rows with several; else None.
-        f1_weighted: F1 averaged over labels by support.
-        f1_macro: F1 averaged over labels, each counting the same.
-        f1_micro, subset_accuracy, hamming_loss, average_precision: multi-label only;
-            ``average_precision`` is the mean over the labels that occur.
-        per_label: one entry a label, in label order.
-        tuned: multi-label only: the same at per-label thresholds from validation.
-        calibration_error, uncalibrated_error: expected calibration error in [0, 1] after and
-            before the logits were divided by the arm's temperature; None in older results.
-    """
-
-    rows: int
-    loss: float
-    accuracy: float
-    accuracy_any_label: float | None = None
-    f1_weighted: float
-    f1_macro: float
-    f1_micro: float | None = None
-    subset_accuracy: float | None = None
-    hamming_loss: float | None = None
-    average_precision: float | None = None
-    per_label: tuple[LabelMetrics, ...]
-    tuned: TunedMetrics | None = None
-    calibration_error: float | None = None
-    uncalibrated_error: float | None = None
-
-
-class Metrics(Record):
-    """Both evaluated splits; every choice was made on ``validation``."""
-
-    validation: SplitMetrics
-    test: SplitMetrics
 
 
 class Parameters(Record):
@@ -162,155 +75,6 @@ class Cost(Record):
     latency_ms: float | None = None
     throughput: float | None = None
     device: str | None = None
-
-
-class Environment(Record):
-    """Versions, hardware and code that produced the numbers.
-
-    ``processes`` train one arm together, ``jobs`` arms are made at a time.
-    """
-
-    distillora: str
-    python: str
-    platform: str
-    processor: str
-    cores: int
-    memory_bytes: int
-    device: str
-    precision: str
-    processes: int
-    jobs: int = 1
-    packages: dict[str, str]
-    commit: str | None = None
-    dirty: bool | None = None
-    created: str
-
-
-class ArmEnvironment(Environment):
-    """What trained one arm.
-
-    ``created`` is when its training began.
-
-    Attributes:
-        threads: of each process.
-        ended: when its training ended.
-        other_load: processor cores that other processes used meanwhile, on average; None where
-            that is not known.
-        begun_at_commit: where training went on after an interruption with other code, the commit
-            that it had begun with.
-    """
-
-    threads: int
-    ended: str
-    other_load: float | None = None
-    begun_at_commit: str | None = None
-
-    @property
-    def comparable_time(self) -> bool:
-        """Whether training is known to have had the machine to itself, so its time compares."""
-        return self.jobs == 1 and self.other_load is not None and self.other_load <= BUSY_CORES
-
-
-class Measurement(Record):
-    """How latency and throughput of a run's arms were measured, in one stage of their own.
-
-    Attributes:
-        created: when.
-        distillora, commit, dirty: the code that measured.
-        device, processor, threads: the hardware, and how many threads it used.
-        rounds: each shape was measured once in each round, in turns.
-        other_load: processor cores that other processes used meanwhile, on average.
-        busy: whether that was more than ``BUSY_CORES``: then the figures are too high.
-        test_sha256: hash of the test split whose texts were timed.
-    """
-
-    created: str
-    distillora: str
-    commit: str | None
-    dirty: bool | None
-    device: str
-    processor: str
-    threads: int
-    rounds: int
-    other_load: float
-    busy: bool
-    test_sha256: str | None = None
-
-
-class EpochRecord(Record):
-    """One epoch: mean training loss (the arm's objective) and the validation metrics after it."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    accuracy: float
-    f1_weighted: float
-    f1_macro: float
-    seconds: float
-
-
-class TriedLayers(Record):
-    """One choice of layers that a search measured, with its loss on validation."""
-
-    layers: tuple[int, ...]
-    loss: float
-
-
-class LayerSearchRecord(Record):
-    """How a search found layers: every choice in order, and the seconds it took.
-
-    Only recorded runs have one: searching was removed after commit bd36da9.
-    """
-
-    tried: tuple[TriedLayers, ...]
-    seconds: float
-
-
-class Fingerprint(Record):
-    """Everything that the weights of one arm at one seed depend on.
-
-    Attributes:
-        code: version of the training code: it rises when the same inputs give other weights.
-        settings: the arm's resolved settings by their path (``training.learning_rate``), without
-            those that do not change the weights.
-        seed: of initialisation, dropout and batch order.
-        data: by the name of each split as used, and the path of each file of extra texts, the
-            SHA-256 of its rows. ``test`` changes the arm's figures, not its weights.
-        labels: SHA-256 of task and label names, in order.
-        tokenizer: SHA-256 of what the tokenizer does to a text; None for a baseline.
-        max_length: tokens per text at most.
-        backbone: SHA-256 of the files that a pretrained start is loaded from; None without one.
-        parents: SHA-256 of the weights of each arm that this one starts from or learns from, by
-            ``arm, seed n``.
-    """
-
-    code: int
-    settings: dict[str, Any]
-    seed: int
-    data: dict[str, str]
-    labels: str
-    tokenizer: str | None
-    max_length: int
-    backbone: str | None
-    parents: dict[str, str]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all of it, as 64 hex digits."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-def identify_model(weights: str, config: str | None) -> str:
-    """Return the hash by which a model is known to what is made from it.
-
-    Args:
-        weights: hash of its weights, which for a trained model settles the rest.
-        config: hash of its configuration, for one that was taken as it was; else None.
-    """
-    if config is None:
-        return weights
-    return hashlib.sha256(f"{weights}\n{config}".encode()).hexdigest()
 
 
 class ArmResult(Record):
@@ -423,7 +187,7 @@ class DataRecord(Record):
     sha256: dict[str, str]
     dropped_from_train: int
     audit: AuditRecord
-    extra_text: dict[str, ExtraTextRecord] = {}
+    extra_text: dict[str, ExtraTextRecord] = Field(default_factory=dict)
 
 
 class Results(Record):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from distillora.evaluation.bootstrap import METRICS
 from distillora.evaluation.calibration import fit_temperature
 from distillora.evaluation.evidence import Estimate, ShareEvidence
-from distillora.evaluation.measured import Flags, Measured, measure_arms
 from distillora.evaluation.predictions import Predictions, decide_logits, read_predictions
+from distillora.evaluation.resampled import Flags, ResampledArm, resample_arms
 from distillora.evaluation.results import ArmResult, TaskType
 from distillora.evaluation.significance import estimate_over_seeds
 from distillora.evaluation.threshold_choice import choose_thresholds
@@ -84,7 +84,7 @@ def _mean_logits(found: Sequence[Predictions]) -> npt.NDArray[np.float64]:
 
 def measure_shares(
     truth: Flags,
-    arms: Mapping[str, Measured],
+    arms: Mapping[str, ResampledArm],
     taught: Mapping[str, Taught],
     metric: str,
     resamples: int,
@@ -98,7 +98,7 @@ def measure_shares(
         metric: whose share.
         resamples: as many draws as the arms have.
     """
-    together = measure_arms(truth, {name: t.decisions for name, t in taught.items()}, resamples)
+    together = resample_arms(truth, {name: t.decisions for name, t in taught.items()}, resamples)
     i = METRICS.index(metric)
     shares = []
     for name, teachers in together.items():
@@ -116,7 +116,7 @@ def measure_shares(
     return tuple(shares)
 
 
-def _share(student: Measured, teachers: Measured, metric: int) -> Estimate | None:
+def _share(student: ResampledArm, teachers: ResampledArm, metric: int) -> Estimate | None:
     """Return the ratio of two figures; its interval is that of the logarithm.
 
     None where a figure, on the test rows or on a draw of them, is 0.

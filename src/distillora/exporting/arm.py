@@ -16,8 +16,7 @@ from distillora.artifacts import ArmLayout, RunLayout
 from distillora.data.dataset import Dataset
 from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
-from distillora.evaluation.chain import check_chain
-from distillora.evaluation.intact import check_arm, load_results
+from distillora.evaluation.integrity import check_arm, check_chain, load_results
 from distillora.evaluation.results import ArmResult, Results
 from distillora.models.backbones import load_classifier, load_tokenizer
 from distillora.probabilities import TaskType

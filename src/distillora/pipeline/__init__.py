@@ -1,7 +1,7 @@
 """The main job, stage by stage: prepare, plan, make, judge, measure, report."""
 
 from distillora.pipeline.measure import measure_again
-from distillora.pipeline.preview import show_plan
+from distillora.pipeline.plan import show_plan
 from distillora.pipeline.run import audit_source, compare
 
 __all__ = ["audit_source", "compare", "measure_again", "show_plan"]

@@ -1,37 +1,150 @@
-"""What every arm of a run is made with."""
+"""What the stages of a run work with: what it makes, from which data, in which folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, NamedTuple
 
-import numpy.typing as npt
-from transformers import PreTrainedTokenizerFast
-
-from distillora.artifacts import ArmLayout, RunLayout, write_atomic
-from distillora.data.audit import AuditRecord, audit_dataset
-from distillora.data.dataset import Dataset, Split
-from distillora.data.extra_text import ExtraText, read_extra_text
-from distillora.data.sources import drop_shared_texts, read_dataset
+from distillora.artifacts import ArmLayout, RunLayout
+from distillora.data.dataset import Dataset
+from distillora.data.extra_text import ExtraText
 from distillora.data.stored import read_stored
-from distillora.data.tokens import TokenizedSplit, load_or_tokenize, tokenize_texts
-from distillora.errors import DataError
-from distillora.evaluation.results import DataRecord, Environment
-from distillora.models.backbones import load_classifier, load_tokenizer
-from distillora.pipeline.arm_plan import ArmPlan
-from distillora.pipeline.plan import RunPlan
-from distillora.pipeline.tasks import Needs, Task
+from distillora.evaluation.results import Environment
+from distillora.pipeline.run_data import PreparedData, TokenizerName
 from distillora.probabilities import TaskType
 from distillora.progress import Reporter
-from distillora.recipe import Recipe, suit_recipe
-from distillora.runtime import describe_environment, resolve_precision
-from distillora.training.label_losses import unlabelled_targets
+from distillora.recipe import Arm
+from distillora.runtime import Precision, describe_environment, resolve_precision
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
+
+class Task(NamedTuple):
+    """One arm at one seed."""
+
+    arm: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be finished before a task can begin.
+
+    Attributes:
+        origin: the arm whose layers and weights it starts from, if it starts from one.
+        teachers: whose outputs it learns from.
+        members: whose logits it averages.
+    """
+
+    origin: Task | None = None
+    teachers: tuple[Task, ...] = ()
+    members: tuple[Task, ...] = ()
+
+    @property
+    def parents(self) -> tuple[Task, ...]:
+        """All of them, each once."""
+        start = () if self.origin is None else (self.origin,)
+        return tuple(dict.fromkeys([*start, *self.teachers, *self.members]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmPlan(ABC):
+    """One arm, resolved from configurations alone. Each method has a subclass of its own.
+
+    Attributes:
+        name, arm: as in the recipe.
+        architecture: the class of the model.
+        trainable, total: parameters while training, adapters included.
+        steps: optimizer steps.
+        tokenizer: whose tokens the model reads; None if it reads texts.
+        has_weights: whether it is trained and saved; what is not is only evaluated.
+    """
+
+    name: str
+    arm: Arm
+    architecture: str
+    trainable: int
+    total: int
+    tokenizer: TokenizerName | None
+    steps: int = 0
+    has_weights: ClassVar[bool] = True
+
+    @abstractmethod
+    def describe_init(self, layers: tuple[int, ...] | None = None) -> str:
+        """One line on what the arm starts from, with the layers that it kept once it is made."""
+
+    @abstractmethod
+    def describe_tuning(self) -> str:
+        """One line on what is trained."""
+
+    def describe_objective(self) -> str:
+        """One line on the loss."""
+        return "-"
+
+    def describe(self) -> tuple[str, ...]:
+        """A few lines on what it starts from, trains, learns and becomes."""
+        lines = self.describe_init(), self.describe_tuning(), self.describe_objective()
+        return *lines, self.architecture
+
+    def describe_layers(self) -> str:
+        """The layers that it keeps, in a few characters."""
+        return "-"
+
+    def describe_shape(self) -> str | None:
+        """What its speed depends on; arms with the same words share one figure.
+
+        None if it has no speed of its own.
+        """
+        return None
+
+    def weight_settings(self, *, multi_label: bool) -> dict[str, Any]:
+        """The settings that its weights depend on, resolved, by their path."""
+        raise NotImplementedError(f"'{self.name}' has no weights of its own")
+
+    def best_metric(self, *, multi_label: bool) -> str:
+        """The validation metric that chooses the epoch."""
+        wanted = self.arm.training.best_metric
+        if wanted == "auto":
+            return "average_precision" if multi_label else "f1_weighted"
+        return wanted
+
+    @property
+    def precision(self) -> Precision:
+        """What it is trained in."""
+        return resolve_precision(self.arm.training.precision)
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that a run makes, worked out from configurations alone.
+
+    Attributes:
+        task: whether a text has one label or several.
+        max_length: tokens per text, special ones included.
+        seeds: in the recipe's order.
+        arms: each after the arms that it needs.
+        tasks: each arm at each of its seeds, with what it needs, in an order that keeps to that.
+    """
+
+    task: TaskType
+    max_length: int
+    seeds: tuple[int, ...]
+    arms: Mapping[str, ArmPlan]
+    tasks: Mapping[Task, Needs]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether every label of a text counts."""
+        return self.task == "multi_label"
+
+    @property
+    def to_train(self) -> tuple[Task, ...]:
+        """The tasks that end in weights; the others are only evaluated."""
+        return tuple(task for task in self.tasks if self.arms[task.arm].has_weights)
 
 
 @dataclass(frozen=True)
@@ -50,7 +163,7 @@ class RunContext:
 
     @property
     def plans(self) -> Mapping[str, ArmPlan]:
-        """The arms that are trained, by name."""
+        """All arms, by name."""
         return self.plan.arms
 
     def needs(self, name: str) -> Needs:
@@ -87,143 +200,26 @@ def prepare_context(
 ) -> RunContext:
     """Put a plan and its data together; ``jobs`` arms are trained at a time."""
     data = PreparedData(plan.task, plan.max_length, dataset, layout.tokens, extra)
-    environment = describe_run_environment(plan, jobs)
-    return RunContext(plan, data, layout, plan.seeds[0], reporter, environment)
+    return RunContext(plan, data, layout, plan.seeds[0], reporter, _environment(plan, jobs))
 
 
-def describe_run_environment(plan: RunPlan, jobs: int) -> Environment:
+def _environment(plan: RunPlan, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
-    wanted = {resolve_precision(own.arm.training.precision) for own in plan.arms.values()}
+    trained = {task.arm for task in plan.to_train}
+    wanted = {resolve_precision(plan.arms[name].arm.training.precision) for name in trained}
     return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 
-def load_arm(context: RunContext, name: str, seed: int | None = None) -> Any:
-    """Load a finished arm's model from disk, of this seed if no other is given."""
-    return load_classifier(
-        str(context.folder(name, seed).model),
-        None,
-        context.data.dataset.label_names,
-        multi_label=context.plan.multi_label,
-    )
+def name_tasks(tasks: Iterable[Task]) -> str:
+    """List arms, each with its seeds.
 
-
-TokenizerName = tuple[str, str | None]
-
-
-def read_data(recipe: Recipe, frame: DataFrame | None = None) -> tuple[Dataset, Dataset]:
-    """Return the data as it was found and as it is used; ``frame`` holds it, if it is given."""
-    found = read_dataset(recipe.data, frame)
-    return found, drop_shared_texts(found) if recipe.data.drop_shared else found
-
-
-def read_extra_texts(
-    recipe: Recipe, dataset: Dataset, stored: Mapping[Path, ExtraText] = MappingProxyType({})
-) -> dict[Path, ExtraText]:
-    """Return the texts without labels that arms of the recipe name, by their path.
-
-    Of a file that is gone, the copy that the run holds (``stored``) is taken.
-
-    Raises:
-        DataError: a file cannot be used; the message begins with ``arms.<name>``.
+    >>> name_tasks([Task("odd", 0), Task("odd", 1), Task("lora", 0)])
+    'odd (seeds 0, 1), lora (seed 0)'
     """
-    found: dict[Path, ExtraText] = {}
-    for name, arm in recipe.arms.items():
-        path = arm.objective.extra_text
-        if path is not None and path in stored and not path.exists():
-            found[path] = stored[path]
-        elif path is not None and path not in found:
-            try:
-                found[path] = read_extra_text(path, dataset, recipe.data.limit)
-            except DataError as error:
-                raise DataError(f"arms.{name}.objective.extra_text: {error}") from error
-    return found
-
-
-def settle_recipe(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, tuple[str, ...]]:
-    """Return the recipe with what it leaves open chosen to suit the data, and that in words."""
-    several = any(len(row) > 1 for split in dataset.splits.values() for row in split.labels)
-    return suit_recipe(recipe, len(dataset.splits["train"]), multi_label=several)
-
-
-@dataclass
-class PreparedData:
-    """The data of a run, in every form that a stage needs.
-
-    A split goes by its name, texts without labels by the path of their file. Tokens are made when
-    an arm first asks for them, once for each tokenizer.
-    """
-
-    task: TaskType
-    max_length: int
-    dataset: Dataset
-    cache: Path
-    extra: Mapping[Path, ExtraText] = field(default_factory=dict)
-    _tokenizers: dict[TokenizerName, PreTrainedTokenizerFast] = field(default_factory=dict)
-    _tokens: dict[tuple[TokenizerName, str | Path], TokenizedSplit] = field(default_factory=dict)
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether every label of a text counts."""
-        return self.task == "multi_label"
-
-    def tokenizer(self, name: TokenizerName) -> PreTrainedTokenizerFast:
-        """Return a tokenizer by the name and revision of its model."""
-        if name not in self._tokenizers:
-            self._tokenizers[name] = load_tokenizer(*name)
-        return self._tokenizers[name]
-
-    def rows(self, split: str | Path) -> Split:
-        """Return the texts of a split."""
-        return self.extra[split].rows if isinstance(split, Path) else self.dataset.splits[split]
-
-    def tokens(self, name: TokenizerName, split: str | Path) -> TokenizedSplit:
-        """Return the tokens of a split, from the cache if they are there."""
-        if (name, split) not in self._tokens:
-            # no barrier here: the judging stage asks in the main process alone, and processes
-            # that write the same tokens at once each put a whole file in place
-            self._tokens[name, split] = load_or_tokenize(
-                self.rows(split),
-                self.tokenizer(name),
-                self.max_length,
-                self.cache,
-            )
-        return self._tokens[name, split]
-
-    def targets(self, split: str | Path) -> npt.NDArray[Any]:
-        """Return class numbers (rows,), or a multi-hot matrix (rows, labels)."""
-        rows = self.rows(split)
-        if isinstance(split, Path):
-            return unlabelled_targets(len(rows), like=self.targets("train"))
-        if self.multi_label:
-            return rows.multi_hot(len(self.dataset.label_names))
-        return rows.classes()
-
-
-def audit_data(found: Dataset, tokenizer: PreTrainedTokenizerFast, max_length: int) -> AuditRecord:
-    """Audit the data as it was found, token lengths before truncation included."""
-    lengths = {
-        name: tokenize_texts(split.texts, tokenizer, max_length).full_lengths
-        for name, split in found.splits.items()
-    }
-    return audit_dataset(found, lengths, max_length)
-
-
-def save_audit(layout: RunLayout, audit: AuditRecord) -> None:
-    """Write the audit beside the results."""
-    write_atomic(layout.audit, audit.model_dump_json(indent=1))
-
-
-def describe_data(data: PreparedData, taxonomy: str, audit: AuditRecord) -> DataRecord:
-    """Return what ``results.json`` says about the data."""
-    dataset = data.dataset
-    return DataRecord(
-        source=dataset.source,
-        task=data.task,
-        taxonomy=taxonomy,
-        labels=dataset.label_names,
-        rows={name: len(split) for name, split in dataset.splits.items()},
-        sha256={name: split.sha256 for name, split in dataset.splits.items()},
-        dropped_from_train=dataset.dropped_from_train,
-        audit=audit,
-        extra_text={str(path): extra.record for path, extra in data.extra.items()},
+    seeds: dict[str, list[int]] = {}
+    for arm, seed in tasks:
+        seeds.setdefault(arm, []).append(seed)
+    return ", ".join(
+        f"{arm} (seed{'s' if len(own) > 1 else ''} {', '.join(map(str, own))})"
+        for arm, own in seeds.items()
     )

@@ -21,9 +21,7 @@ import torch
 from rich.console import Console
 
 from distillora.errors import RunError
-from distillora.pipeline.context import RunContext, open_context
-from distillora.pipeline.plan import RunPlan
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.context import RunContext, RunPlan, Task, open_context
 from distillora.pipeline.train import train_arm
 from distillora.progress import Reporter, ignore_known_warnings
 from distillora.runtime import start_processes
@@ -33,7 +31,7 @@ class Executor(Protocol):
     """What trains the tasks of a run that are not finished, each after those that it needs."""
 
     def train(self, context: RunContext, finished: Set[Task]) -> None:
-        """Train every task of ``context.plan`` but the finished ones.
+        """Train all of ``context.plan.to_train`` but the finished ones.
 
         Raises:
             DistilloraError: what an arm failed with. Arms that are not finished go on from their
@@ -51,7 +49,7 @@ class InProcess:
 
     def train(self, context: RunContext, finished: Set[Task]) -> None:
         """See ``Executor``."""
-        for task in context.plan.tasks:
+        for task in context.plan.to_train:
             if task not in finished:
                 context.reporter.stage(str(task))
                 train_arm(context.at(task.seed), task.arm)
@@ -66,7 +64,7 @@ class Processes:
     def train(self, context: RunContext, finished: Set[Task]) -> None:
         """See ``Executor``; a process that is killed raises a RunError."""
         done, tasks = set(finished), context.plan.tasks
-        waiting = [task for task in tasks if task not in done]
+        waiting = [task for task in context.plan.to_train if task not in done]
         running: dict[Future[None], Task] = {}
         with _start_workers(context.plan, context.layout.root, self.jobs) as pool:
             while waiting or running:

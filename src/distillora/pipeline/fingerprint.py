@@ -1,23 +1,22 @@
-"""What the weights of an arm depend on, taken before it is trained."""
+"""What the weights of an arm depend on, and how two such fingerprints differ, in words."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from distillora.artifacts import ArmLayout
+from distillora.data.dataset import Dataset, Split
 from distillora.data.tokens import tokenizer_sha256
-from distillora.evaluation.chain import EXTRA_TEXT
+from distillora.evaluation.integrity import EXTRA_TEXT
 from distillora.evaluation.results import Fingerprint
 from distillora.models.hashes import source_sha256
-from distillora.pipeline.arm_plan import ArmPlan
-from distillora.pipeline.context import RunContext
-from distillora.pipeline.saving import BeginningRecord
-from distillora.pipeline.tasks import Task
-from distillora.recipe import Arm, drop_flat_defaults, flatten
-from distillora.runtime import resolve_precision
+from distillora.pipeline.context import RunContext, Task
+from distillora.pipeline.records import BeginningRecord
+from distillora.recipe import Arm, drop_flat_defaults
 
 CODE = 1
 """Version of the training code: raise it when the same inputs give other weights than before."""
@@ -29,17 +28,6 @@ EVALUATION_CODE = 1
 It is not part of the fingerprint: arms of another version are scored again, not trained. Speed and
 evidence do not count, for they stand in no arm's result.
 """
-
-# not of the weights, or in the fingerprint by the hash of what it names
-_LEFT_OUT = (
-    "init.backbone",
-    "init.classifier",
-    "init.ensemble",
-    "init.ensemble_seeds",
-    "init.revision",
-    "objective.extra_text",
-    "training.checkpoint_minutes",
-)
 
 
 def take_fingerprint(context: RunContext, task: Task, parents: Mapping[Task, str]) -> Fingerprint:
@@ -57,14 +45,13 @@ def take_fingerprint(context: RunContext, task: Task, parents: Mapping[Task, str
     hashes = {name: split.sha256 for name, split in data.dataset.splits.items()}
     if plan.arm.objective.extra_text is not None:
         hashes[EXTRA_TEXT] = data.rows(plan.arm.objective.extra_text).sha256
-    is_encoder = not plan.arm.init.baseline
     return Fingerprint(
         code=CODE,
-        settings=weight_settings(plan, multi_label=data.multi_label),
+        settings=plan.weight_settings(multi_label=data.multi_label),
         seed=task.seed,
         data=hashes,
         labels=_sha256([data.task, *data.dataset.label_names]),
-        tokenizer=tokenizer_sha256(data.tokenizer(plan.tokenizer)) if is_encoder else None,
+        tokenizer=tokenizer_sha256(data.tokenizer(plan.tokenizer)) if plan.tokenizer else None,
         max_length=data.max_length,
         backbone=_backbone(plan.arm),
         parents={str(parent): digest for parent, digest in parents.items()},
@@ -83,37 +70,6 @@ def read_fingerprint(folder: ArmLayout) -> Fingerprint:
     return made.model_copy(update={"settings": drop_flat_defaults(made.settings)})
 
 
-def weight_settings(plan: ArmPlan, *, multi_label: bool) -> dict[str, Any]:
-    """Return the settings of an arm that its weights depend on, resolved, by their path."""
-    arm = plan.arm
-    sections = {"init", "tuning", "objective", "training"}
-    settings = flatten(arm.model_dump(mode="json", include=sections))
-    settings = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
-    settings["training.head_learning_rate"] = arm.head_learning_rate
-    if arm.init.output_bias == "auto":
-        settings["init.output_bias"] = "frequencies" if arm.init.backbone else "zero"
-    settings["training.best_metric"] = best_metric(plan, multi_label=multi_label)
-    settings["training.precision"] = resolve_precision(arm.training.precision)
-    if arm.teachers:
-        wanted = arm.objective.teacher_precision
-        settings["objective.teacher_precision"] = resolve_precision(wanted)
-    else:
-        settings.pop("objective.teacher_precision")
-    if arm.init.baseline:
-        return {key: settings[key] for key in ("init.baseline", "training.best_metric")}
-    if arm.tuning.method == "none":
-        return {k: v for k, v in settings.items() if not k.startswith(("objective.", "training."))}
-    return settings
-
-
-def best_metric(plan: ArmPlan, *, multi_label: bool) -> str:
-    """Return the validation metric that chooses the epoch."""
-    wanted = plan.arm.training.best_metric
-    if wanted == "auto":
-        return "average_precision" if multi_label else "f1_weighted"
-    return wanted
-
-
 def _backbone(arm: Arm) -> str | None:
     name = arm.init.backbone or arm.init.classifier
     if name is None:
@@ -123,3 +79,154 @@ def _backbone(arm: Arm) -> str | None:
 
 def _sha256(values: list[str]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def describe_change(
+    made: Fingerprint, wanted: Fingerprint, before: Dataset | None, now: Dataset
+) -> list[str]:
+    """Say in words what differs between two fingerprints, a reason a line.
+
+    Args:
+        made, wanted: of what is there, and of what is asked for.
+        before, now: the data that belongs to them; ``before`` is None where it is not known.
+    """
+    reasons = []
+    if made.code != wanted.code:
+        reasons.append(f"the training code: version {made.code} -> {wanted.code}")
+    reasons += _settings(made.settings, wanted.settings)
+    if made.seed != wanted.seed:
+        reasons.append(f"seed {made.seed} -> {wanted.seed}")
+    if made.labels != wanted.labels:
+        reasons.append(_labels(before, now))
+    reasons += _data(made, wanted, before, now)
+    if made.tokenizer != wanted.tokenizer:
+        reasons.append("the tokenizer is another one")
+    if made.max_length != wanted.max_length:
+        reasons.append(f"data.max_length {made.max_length} -> {wanted.max_length}")
+    if made.backbone != wanted.backbone:
+        reasons.append("the files of the pretrained model that it starts from are others")
+    return reasons + _parents(made.parents, wanted.parents)
+
+
+def _settings(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{key} {_show(made.get(key))} -> {_show(wanted.get(key))}"
+        for key in dict.fromkeys([*made, *wanted])
+        if made.get(key) != wanted.get(key)
+    ]
+
+
+def _show(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _labels(before: Dataset | None, now: Dataset) -> str:
+    if before is None or before.label_names == now.label_names:
+        return "the task or its labels are others"
+    gone = [name for name in before.label_names if name not in now.label_names]
+    new = [name for name in now.label_names if name not in before.label_names]
+    parts = [f"without {', '.join(gone)}"] if gone else []
+    parts += [f"with {', '.join(new)}"] if new else []
+    return f"labels: now {' and '.join(parts) or 'in another order'}"
+
+
+def _data(
+    made: Fingerprint, wanted: Fingerprint, before: Dataset | None, now: Dataset
+) -> list[str]:
+    names = dict.fromkeys([*made.data, *wanted.data])
+    changed = [name for name in names if made.data.get(name) != wanted.data.get(name)]
+    redivided = _describe_division(made, before, now) if changed else None
+    if redivided is None:
+        return [_rows(name, made, before, now) for name in changed]
+    others = [name for name in changed if name not in now.splits]
+    return [redivided, *(_rows(name, made, before, now) for name in others)]
+
+
+def _describe_division(made: Fingerprint, before: Dataset | None, now: Dataset) -> str | None:
+    """Say how the rows were divided anew; None if no text moved to another split."""
+    known = before is not None and all(
+        made.data.get(name) == split.sha256 for name, split in before.splits.items()
+    )
+    return describe_division(before, now) if before is not None and known else None
+
+
+def describe_division(before: Dataset, now: Dataset) -> str | None:
+    """Say how many texts are in another split than before, and how many are gone or new.
+
+    Equal texts are counted one by one; as many of them as possible count as having stayed.
+    Returns None if none moved, or if fewer texts stayed in the data than are gone or new: that is
+    other data, not another division.
+    """
+    old, new = _count_texts(before), _count_texts(now)
+    old_all, new_all = sum(old.values(), Counter[str]()), sum(new.values(), Counter[str]())
+    kept = (old_all & new_all).total()
+    moved = kept - sum((old[name] & new[name]).total() for name in old if name in new)
+    removed, added = (old_all - new_all).total(), (new_all - old_all).total()
+    if not moved or kept < removed + added:
+        return None
+    changed = f" ({removed:,} removed, {added:,} added)" if removed or added else ""
+    same = "" if changed else "the same "
+    return (
+        f"the rows were divided anew: {moved:,} of {same}{kept:,} texts "
+        f"{'is' if moved == 1 else 'are'} in another split{changed}"
+    )
+
+
+def _count_texts(dataset: Dataset) -> dict[str, Counter[str]]:
+    return {name: Counter(split.texts) for name, split in dataset.splits.items()}
+
+
+def _rows(name: str, made: Fingerprint, before: Dataset | None, now: Dataset) -> str:
+    old = None if before is None else before.splits.get(name)
+    new = now.splits.get(name)
+    if old is None or new is None or old.sha256 != made.data.get(name):
+        return f"{name}: the texts are others"
+    return f"{name}: {describe_rows(old, new)}"
+
+
+def describe_rows(old: Split, new: Split) -> str:
+    """Say in words how the rows of a split differ from what they were.
+
+    >>> old = Split(("a", "b"), ((0,), (1,)), ("1", "2"))
+    >>> describe_rows(old, Split(("a", "c"), ((0,), (1,)), ("1", "2")))
+    '1 of 2 texts differ'
+    """
+    total = f"{len(old):,}"
+    if len(old) != len(new):
+        gone, added = _count_missing(old.texts, new.texts), _count_missing(new.texts, old.texts)
+        return f"{total} -> {len(new):,} rows ({gone:,} texts removed, {added:,} added)"
+    for what, was, now in (
+        ("texts differ", old.texts, new.texts),
+        ("rows have other labels", old.labels, new.labels),
+        ("rows have other ids", old.ids, new.ids),
+    ):
+        if was != now:
+            if Counter(was) == Counter(now):
+                return f"the same {total} rows in another order"
+            count = sum(a != b for a, b in zip(was, now, strict=True))
+            return f"{count:,} of {total} {what}"
+    return "the same rows"
+
+
+def _count_missing(texts: Iterable[str], others: Iterable[str]) -> int:
+    return sum((Counter(texts) - Counter(others)).values())
+
+
+def _parents(made: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    reasons = []
+    for arm in dict.fromkeys(key.rpartition(", seed ")[0] for key in [*made, *wanted]):
+        was, now = _seeds(made, arm), _seeds(wanted, arm)
+        if was != now and was and now:
+            reasons.append(f"teacher {arm}: seeds {', '.join(was)} -> {', '.join(now)}")
+        elif was != now:
+            reasons.append(f"{'no longer' if was else 'now'} made from '{arm}'")
+    reasons += [
+        f"the weights of '{key}' are others"
+        for key, digest in made.items()
+        if key in wanted and wanted[key] != digest
+    ]
+    return reasons
+
+
+def _seeds(parents: Mapping[str, str], arm: str) -> list[str]:
+    return [key.rpartition(" ")[2] for key in parents if key.rpartition(", seed ")[0] == arm]

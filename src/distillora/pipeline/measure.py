@@ -18,9 +18,8 @@ from pydantic import ValidationError
 from distillora.artifacts import RunLayout, explain_full_disk, lock_folder, write_atomic
 from distillora.data.stored import read_stored
 from distillora.errors import RunFolderError
-from distillora.evaluation.chain import check_chain
 from distillora.evaluation.cost import Trial, measure_rounds
-from distillora.evaluation.intact import check_finished, check_run, load_results
+from distillora.evaluation.integrity import check_chain, check_finished, check_run, load_results
 from distillora.evaluation.results import (
     BUSY_CORES,
     ArmResult,
@@ -29,9 +28,9 @@ from distillora.evaluation.results import (
     Record,
     Results,
 )
-from distillora.pipeline.arm_plan import ArmPlan
 from distillora.pipeline.context import RunContext, prepare_context
-from distillora.pipeline.evaluate import Scorer, load_scorer
+from distillora.pipeline.method import LoadedArm
+from distillora.pipeline.methods import load_arm
 from distillora.pipeline.plan import plan_run
 from distillora.progress import Reporter
 from distillora.recipe import parse_recipe
@@ -63,24 +62,6 @@ class RunMeasurement(Record):
     measurement: Measurement
     figures: dict[str, ShapeFigures]
     weights: dict[str, tuple[str, ...]]
-
-
-def describe_shape(plan: ArmPlan) -> str:
-    """Say what the speed of an arm depends on; arms with the same words share one figure."""
-    config, labels = plan.config, plan.config.num_labels
-    if plan.arm.init.baseline:
-        features = plan.total // labels - 1
-        return f"{plan.architecture}, {features:,} features, {labels} labels"
-    inner = getattr(config, "intermediate_size", None) or config.hidden_dim
-    layers = f"{plan.depth} layer{'' if plan.depth == 1 else 's'}"
-    # ModernBERT: most layers see only the neighbours of a token, which is faster
-    kinds = list(getattr(config, "layer_types", None) or ())
-    if len(set(kinds)) > 1:
-        layers += f" ({kinds.count('full_attention')} with full attention)"
-    return (
-        f"{plan.architecture}, {layers}, {config.hidden_size:,} and {inner:,} wide, "
-        f"{config.vocab_size:,} tokens, {labels} labels"
-    )
 
 
 def measure_arms(
@@ -117,7 +98,7 @@ def measure_now(
     models = _load_models(context, arms)
     several = "" if len(models) == 1 else "s"
     context.reporter.stage(f"measuring {len(models)} shape{several} of model in {ROUNDS} rounds")
-    trials = {shape: _trial(context, scorer) for shape, scorer in models.items()}
+    trials = {shape: _trial(context, arm) for shape, arm in models.items()}
     created = timestamp()
     with watch_load() as others:
         speeds = measure_rounds(trials, ROUNDS)
@@ -206,10 +187,9 @@ def _read(layout: RunLayout) -> RunMeasurement | None:
 
 
 def _shapes(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, str]:
-    """Return the shape of each arm by its name; ensembles are no models, and have none."""
-    return {
-        arm.name: describe_shape(context.plans[arm.name]) for arm in arms if not arm.is_ensemble
-    }
+    """Return the shape of each arm that has one, by its name."""
+    found = {arm.name: context.plans[arm.name].describe_shape() for arm in arms}
+    return {name: shape for name, shape in found.items() if shape is not None}
 
 
 def _weights(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, tuple[str, ...]]:
@@ -221,23 +201,23 @@ def _weights(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, tuple[
     return {shape: tuple(own) for shape, own in found.items()}
 
 
-def _load_models(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, Scorer]:
+def _load_models(context: RunContext, arms: Sequence[ArmResult]) -> dict[str, LoadedArm]:
     """Load the first arm of each shape whose model is on disk."""
     shapes = _shapes(context, arms)
     chosen: dict[str, ArmResult] = {}
     for arm in arms:
         if arm.name in shapes and context.folder(arm.name, arm.seed).model.is_dir():
             chosen.setdefault(shapes[arm.name], arm)
-    return {shape: load_scorer(context.at(arm.seed), arm.name) for shape, arm in chosen.items()}
+    return {shape: load_arm(context.at(arm.seed), arm.name) for shape, arm in chosen.items()}
 
 
-def _trial(context: RunContext, scorer: Scorer) -> Trial:
+def _trial(context: RunContext, arm: LoadedArm) -> Trial:
     rows = len(context.data.dataset.splits["test"])
     together = _spread(rows, min(rows, MOST_TEXTS))
     return Trial(
-        predict=scorer,
-        single=[scorer.take("test", [row]) for row in _spread(rows, min(rows, LATENCY_TEXTS))],
-        batch=scorer.take("test", together),
+        predict=arm,
+        single=[arm.take("test", [row]) for row in _spread(rows, min(rows, LATENCY_TEXTS))],
+        batch=arm.take("test", together),
         texts=len(together),
     )
 

@@ -1,47 +1,51 @@
-"""What a run will make: the recipe, resolved once. Below this module nothing takes a recipe."""
+"""What a run will make: the recipe, resolved once, and what a folder holds of it already.
+
+Nothing below this module takes a recipe, but for the reading of data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from distillora.artifacts import RunLayout
+from distillora.data.audit import find_warnings, format_warnings
 from distillora.data.dataset import Dataset
 from distillora.data.extra_text import ExtraText
-from distillora.errors import ModelError
-from distillora.pipeline.arm_plan import ArmPlan, plan_arm
-from distillora.pipeline.tasks import EnsemblePlan, Needs, Task
-from distillora.probabilities import TaskType
+from distillora.errors import ModelError, RunFolderError
+from distillora.pipeline.changes import (
+    Change,
+    check_folder,
+    find_changes,
+    find_dropped,
+    find_result,
+    list_changes,
+)
+from distillora.pipeline.context import (
+    ArmPlan,
+    Needs,
+    RunContext,
+    RunPlan,
+    Task,
+    name_tasks,
+    prepare_context,
+)
+from distillora.pipeline.method import PlanRequest
+from distillora.pipeline.methods import method_of
+from distillora.pipeline.run_data import read_source
+from distillora.progress import Reporter
 from distillora.recipe import Recipe
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
-@dataclass(frozen=True)
-class RunPlan:
-    """Everything that a run makes, worked out from configurations alone.
-
-    Attributes:
-        task: whether a text has one label or several.
-        max_length: tokens per text, special ones included.
-        seeds: in the recipe's order.
-        arms: those that are trained, each after the arms that it needs.
-        tasks: each arm at each of its seeds, with what it needs, in an order that keeps to that.
-        ensembles: what is only evaluated.
-    """
-
-    task: TaskType
-    max_length: int
-    seeds: tuple[int, ...]
-    arms: Mapping[str, ArmPlan]
-    tasks: Mapping[Task, Needs]
-    ensembles: tuple[EnsemblePlan, ...]
-
-    @property
-    def multi_label(self) -> bool:
-        """Whether every label of a text counts."""
-        return self.task == "multi_label"
+_STATES = ("finished", "trained, to be scored", "begun", "not begun")
 
 
 def plan_run(
@@ -57,51 +61,64 @@ def plan_run(
     Raises:
         ModelError: an arm cannot be made as asked; the message begins with ``arms.<name>``.
     """
+    tasks = plan_tasks(recipe)
     return RunPlan(
         task=recipe.task,
         max_length=recipe.data.max_length,
         seeds=recipe.seeds,
-        arms=_plan_arms(recipe, dataset, extra or {}),
-        tasks=plan_tasks(recipe),
-        ensembles=plan_ensembles(recipe),
+        arms=_plan_arms(recipe, tasks, dataset, extra or {}),
+        tasks=tasks,
     )
 
 
 def _plan_arms(
-    recipe: Recipe, dataset: Dataset, extra: Mapping[Path, ExtraText]
+    recipe: Recipe,
+    tasks: Mapping[Task, Needs],
+    dataset: Dataset,
+    extra: Mapping[Path, ExtraText],
 ) -> dict[str, ArmPlan]:
     plans: dict[str, ArmPlan] = {}
-    for name in recipe.arm_order():
+    for name in _arm_order(recipe):
         arm = recipe.arms[name]
-        if arm.init.ensemble:
-            continue
+        path = arm.objective.extra_text
+        request = PlanRequest(
+            name=name,
+            arm=arm,
+            needs=next((needs for task, needs in tasks.items() if task.arm == name), Needs()),
+            planned=plans,
+            dataset=dataset,
+            extra_texts=0 if path is None else len(extra[path].rows),
+            multi_label=recipe.multi_label,
+            max_length=recipe.data.max_length,
+        )
         try:
-            plans[name] = plan_arm(
-                name,
-                arm,
-                dataset,
-                extra,
-                plans,
-                multi_label=recipe.multi_label,
-                max_length=recipe.data.max_length,
-            )
+            plans[name] = method_of(arm).plan(request)
         except ModelError as error:
             raise ModelError(f"arms.{name}: {error}") from error
     return plans
 
 
+def _arm_order(recipe: Recipe) -> list[str]:
+    """Return the names of all arms, each after those that it needs, ensembles last."""
+    return sorted(recipe.arm_order(), key=lambda name: bool(recipe.arms[name].init.ensemble))
+
+
 def plan_tasks(recipe: Recipe) -> dict[Task, Needs]:
-    """Map each arm at each seed to what must be made before.
+    """Map each arm at each seed to what must be finished before.
 
     An arm comes at all seeds before the next one does, for a student may learn from its teacher
-    at all seeds. An ensemble is not made, only evaluated.
+    at all seeds. An ensemble of all seeds comes once, at the run's first seed; one of ``own``
+    seeds at each seed at which all of its members are made.
     """
-    return {
-        Task(name, seed): _find_needs(recipe, name, seed)
-        for name in recipe.arm_order()
-        if not recipe.arms[name].init.ensemble
-        for seed in recipe.seeds_of(name)
-    }
+    tasks: dict[Task, Needs] = {}
+    for name in _arm_order(recipe):
+        if recipe.arms[name].init.ensemble:
+            tasks |= _plan_ensemble(recipe, name, [*tasks])
+        else:
+            tasks |= {
+                Task(name, seed): _find_needs(recipe, name, seed) for seed in recipe.seeds_of(name)
+            }
+    return tasks
 
 
 def _find_needs(recipe: Recipe, name: str, seed: int) -> Needs:
@@ -120,38 +137,22 @@ def _find_needs(recipe: Recipe, name: str, seed: int) -> Needs:
     return Needs(origin or None, teachers)
 
 
-def plan_ensembles(recipe: Recipe) -> tuple[EnsemblePlan, ...]:
-    """Work out every ensemble of a recipe.
-
-    One of all seeds is evaluated once, at the run's first seed; one of ``own`` seeds at each seed
-    at which all of its arms are made.
-    """
-    made = [*plan_tasks(recipe)]
-    return tuple(
-        _plan_ensemble(name, arm.init.ensemble, arm.init.ensemble_seeds == "all", recipe, made)
-        for name, arm in recipe.arms.items()
-        if arm.init.ensemble
-    )
-
-
-def _plan_ensemble(
-    name: str, arms: tuple[str, ...], all_seeds: bool, recipe: Recipe, made: list[Task]
-) -> EnsemblePlan:
+def _plan_ensemble(recipe: Recipe, name: str, made: Sequence[Task]) -> dict[Task, Needs]:
+    """Return an ensemble's tasks, each with its members, which are among ``made``."""
+    init = recipe.arms[name].init
+    arms = init.ensemble or ()
     members = [task for arm in arms for task in made if task.arm == arm]
-    if all_seeds:
-        return EnsemblePlan(name, arms, all_seeds, {recipe.seeds[0]: tuple(members)})
+    if init.ensemble_seeds == "all":
+        return {Task(name, recipe.seeds[0]): Needs(members=tuple(members))}
     by_seed = {
         seed: tuple(task for task in members if task.seed == seed)
         for seed in dict.fromkeys(task.seed for task in members)
     }
-    complete = {seed: own for seed, own in by_seed.items() if len(own) == len(arms)}
-    return EnsemblePlan(name, arms, all_seeds, complete)
-
-
-def _layers_cell(plan: ArmPlan) -> str:
-    if plan.layers is None:
-        return f"{plan.depth} of {plan.available}"
-    return " ".join(map(str, plan.layers)) or "-"
+    return {
+        Task(name, seed): Needs(members=own)
+        for seed, own in by_seed.items()
+        if len(own) == len(arms)
+    }
 
 
 def plan_table(run: RunPlan) -> Table:
@@ -165,22 +166,94 @@ def plan_table(run: RunPlan) -> Table:
     for plan in run.arms.values():
         table.add_row(
             plan.name,
-            "\n".join(
-                [
-                    plan.describe_init(),
-                    plan.describe_tuning(),
-                    plan.describe_objective(),
-                    plan.architecture,
-                ]
-            ),
-            _layers_cell(plan),
+            "\n".join(plan.describe()),
+            plan.describe_layers(),
             f"{plan.trainable:,}\n{plan.total:,}",
             f"{plan.steps:,}" if plan.steps else "-",
             end_section=True,
         )
-    for ensemble in run.ensembles:
-        members = next(iter(ensemble.members.values()), ())
-        total = sum(run.arms[member.arm].total for member in members)
-        what = f"{ensemble.describe()}\nnothing: it is only evaluated"
-        table.add_row(ensemble.name, what, "-", f"0\n{total:,}", "-", end_section=True)
     return table
+
+
+def show_plan(recipe: Recipe, out: Path, frame: DataFrame | None = None) -> RenderableType:
+    """Work out what the recipe would make in a folder, and what the folder holds of it already."""
+    layout, notes = RunLayout(out), list[str]()
+    source = read_source(recipe, layout, notes.append, frame)
+    recipe, dataset = source.recipe, source.dataset
+    plan = plan_run(recipe, dataset, source.extra)
+    context = prepare_context(plan, layout, dataset, source.extra, Reporter(quiet=True), jobs=1)
+    rows = ", ".join(f"{name} {len(split):,}" for name, split in dataset.splits.items())
+    about = (
+        f"{recipe.name}: {dataset.source}\n{recipe.task}, {len(dataset.label_names)} labels; {rows}"
+    )
+    found = [] if source.found is None else find_warnings(source.found)
+    warnings = format_warnings([*found, *source.chosen])
+    table = plan_table(plan)
+    state = [Text(line) for line in _describe_holdings(context)]
+    return Group(Text(about), *notes, *warnings, *describe_extra(source.extra), table, *state)
+
+
+def describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
+    """Say of each file of texts without labels what is used of it."""
+    return [f"extra text {path}: {found.record.describe()}" for path, found in extra.items()]
+
+
+def describe_dropped(dropped: Iterable[Task]) -> str:
+    """Say in one line which arms the run holds that the recipe no longer makes."""
+    return f"not in the recipe, and left as they are: {name_tasks(dropped)}"
+
+
+def _describe_holdings(context: RunContext) -> list[str]:
+    """Say what the folder holds and what the command would do with it; nothing of a new folder."""
+    layout = context.layout
+    try:
+        check_folder(context)
+    except RunFolderError as error:
+        return [f"The command would be refused: {error}"]
+    if not layout.recipe.is_file():
+        return []
+    tasks = context.plan.to_train
+    changes = find_changes(context, tasks)
+    lines = [f"{layout.root} holds:"]
+    lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(context, tasks, changes)]
+    if changes:
+        lines += ["  made from something else:"]
+        lines += [f"    {line}" for line in list_changes(changes)]
+    if dropped := find_dropped(layout, context.plan):
+        lines.append(f"  {describe_dropped(dropped)}")
+    return [*lines, _describe_next(context, tasks, changes)]
+
+
+def _sort(
+    context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
+) -> list[tuple[str, list[Task]]]:
+    """Return how far the arms are that fit, and which are that far."""
+    states: dict[str, list[Task]] = {name: [] for name in _STATES}
+    for task in tasks:
+        if task not in changes:
+            states[_find_state(context, task)].append(task)
+    return [(state, own) for state, own in states.items() if own]
+
+
+def _find_state(context: RunContext, task: Task) -> str:
+    if find_result(context, task).result is not None:
+        return "finished"
+    folder = context.folder(*task)
+    if folder.training.is_file():
+        return "trained, to be scored"
+    return "begun" if folder.fingerprint.is_file() else "not begun"
+
+
+def _describe_next(
+    context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
+) -> str:
+    if not changes:
+        return "The command keeps what is finished, and makes the rest."
+    new = [task for task in tasks if not context.folder(*task).fingerprint.is_file()]
+    steps = {
+        "train again": [task for task, change in changes.items() if change.retrain],
+        "score again": [task for task, change in changes.items() if not change.retrain],
+        "train for the first time": new,
+    }
+    listed = "; ".join(f"{step}: {name_tasks(own)}" for step, own in steps.items() if own)
+    return f"The command would stop there. With --retrain-changed it would {listed}."

@@ -25,26 +25,21 @@ from distillora.models.backbones import load_tokenizer
 from distillora.models.origin import BUNDLED
 from distillora.pipeline.changes import (
     Change,
+    FoundResult,
+    check_folder,
     delete_replaced,
     find_changes,
+    find_dropped,
+    find_result,
     refuse_changes,
     set_changed_aside,
 )
-from distillora.pipeline.context import (
-    RunContext,
-    audit_data,
-    describe_data,
-    prepare_context,
-    save_audit,
-)
-from distillora.pipeline.evaluate import evaluate_arm, evaluate_ensemble
+from distillora.pipeline.context import RunContext, RunPlan, Task, prepare_context
+from distillora.pipeline.evaluate import evaluate_arm
 from distillora.pipeline.executors import choose_executor
-from distillora.pipeline.holdings import check_holdings, find_dropped, find_result
 from distillora.pipeline.measure import fill_in, measure_arms
-from distillora.pipeline.plan import RunPlan, plan_run, plan_table
-from distillora.pipeline.preview import describe_dropped, describe_extra
-from distillora.pipeline.source import read_source
-from distillora.pipeline.tasks import Task
+from distillora.pipeline.plan import describe_dropped, describe_extra, plan_run, plan_table
+from distillora.pipeline.run_data import audit_data, describe_data, read_source, save_audit
 from distillora.progress import Reporter
 from distillora.recipe import Recipe
 from distillora.report import write_report
@@ -104,7 +99,6 @@ def compare(
         if not is_main_process():
             return None
         evaluated = {task: _evaluate_task(context, task) for task in plan.tasks}
-        evaluated |= _evaluate_ensembles(context, evaluated)
         # by seed, each with its arms in their order
         arms = tuple(evaluated[task] for task in sorted(evaluated, key=_by_seed(plan)))
         measured = measure_arms(context, arms, context.environment)
@@ -120,7 +114,7 @@ def compare(
         write_atomic(layout.results, results.model_dump_json(indent=1))
         layout.renewal.unlink(missing_ok=True)
         write_report(layout.root)
-        delete_replaced(context, plan.tasks)
+        delete_replaced(context, plan.to_train)
         return results
 
 
@@ -131,10 +125,10 @@ def _open_run(context: RunContext, recipe: str, *, retrain_changed: bool) -> Ite
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
         if is_main_process():
-            check_holdings(context)
+            check_folder(context)
             stack.enter_context(lock_folder(layout.root))
             delete_parts(layout.root)
-            changes = find_changes(context, context.plan.tasks)
+            changes = find_changes(context, context.plan.to_train)
             if changes and not retrain_changed:
                 refuse_changes(layout, changes)
             if changes:
@@ -168,10 +162,8 @@ def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
     """Audit the data as it was found; where it was not read, return the run's audit of it."""
     if found is None and context.layout.audit.is_file():
         return AuditRecord.model_validate_json(context.layout.audit.read_bytes())
-    # a baseline has no tokenizer of its own
-    encoders = [plan for plan in context.plans.values() if not plan.arm.init.baseline]
-    first = next(iter(encoders or context.plans.values()))
-    tokenizer = context.data.tokenizer(first.tokenizer)
+    named = (plan.tokenizer for plan in context.plans.values() if plan.tokenizer is not None)
+    tokenizer = context.data.tokenizer(next(named, (BUNDLED, None)))
     audit = audit_data(found or context.data.dataset, tokenizer, context.data.max_length)
     if is_main_process():
         save_audit(context.layout, audit)
@@ -182,7 +174,7 @@ def _train_arms(context: RunContext, jobs: int) -> None:
     """Train what is not finished."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give `jobs` or start with torchrun, not both.")
-    finished = {task for task in context.plan.tasks if find_result(context, task).result}
+    finished = {task for task in context.plan.to_train if find_result(context, task).result}
     for task in finished:
         context.reporter.say(f"{task}: finished before")
     choose_executor(jobs).train(context, finished)
@@ -193,28 +185,17 @@ def _by_seed(plan: RunPlan) -> Callable[[Task], int]:
 
 
 def _evaluate_task(context: RunContext, task: Task) -> ArmResult:
-    """Score an arm, unless that is done already."""
-    found = find_result(context, task)
+    """Score an arm, unless that is done already.
+
+    One without weights is scored anew, which takes seconds: what it averages may have changed.
+    """
+    found = find_result(context, task) if context.plans[task.arm].has_weights else FoundResult(None)
     if found.result is None:
         context.reporter.stage(f"{task}: scoring")
         if found.why_anew:
             context.reporter.say(f"  scored anew, not trained: {found.why_anew}")
         return evaluate_arm(context.at(task.seed), task.arm)
     return found.result
-
-
-def _evaluate_ensembles(
-    context: RunContext, evaluated: Mapping[Task, ArmResult]
-) -> dict[Task, ArmResult]:
-    """Evaluate every ensemble anew, which takes seconds: its members may have changed."""
-    found = {}
-    for plan in context.plan.ensembles:
-        for seed, members in plan.members.items():
-            task = Task(plan.name, seed)
-            context.reporter.stage(f"{task}: averaging {len(members)} models")
-            own = [evaluated[member] for member in members]
-            found[task] = evaluate_ensemble(context.at(seed), plan, own)
-    return found
 
 
 def audit_source(recipe: Recipe, frame: DataFrame | None = None) -> AuditRecord:

@@ -12,8 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from distillora.artifacts import RunLayout, write_atomic
-from distillora.evaluation.chain import check_chain
-from distillora.evaluation.intact import check_run, load_results
+from distillora.evaluation.integrity import check_chain, check_run, load_results
 from distillora.evaluation.results import Results
 from distillora.report import charts, tables, theme
 from distillora.report.evidence import evidence_blocks

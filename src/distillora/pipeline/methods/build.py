@@ -1,4 +1,4 @@
-"""What an arm learns from: labels, what its teachers say of the texts, and the loss of both."""
+"""What an encoder starts from, and what it learns from: labels and its teachers' outputs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from distillora import recipe
 from distillora.artifacts import one_at_a_time
 from distillora.data.tokens import tokenizer_sha256
 from distillora.evaluation.results import identify_model
+from distillora.models.adapters import add_adapter
+from distillora.models.backbones import build_random, load_backbone, load_classifier
+from distillora.models.distilbert import to_distilbert
 from distillora.models.hashes import weights_sha256
-from distillora.pipeline.arm_plan import ArmPlan
-from distillora.pipeline.context import RunContext, load_arm
-from distillora.pipeline.saving import TrainingRecord
-from distillora.pipeline.tasks import Task
-from distillora.runtime import device, is_main_process, resolve_precision, wait_for_everyone
+from distillora.models.heads import has_output_bias, set_output_bias
+from distillora.models.layers import choose_layers, keep_layers
+from distillora.pipeline.context import RunContext, Task
+from distillora.pipeline.methods.encoder_plan import EncoderPlan, encoder_plan
+from distillora.pipeline.records import TrainingRecord
+from distillora.recipe import LoraTuning
+from distillora.runtime import (
+    device,
+    is_main_process,
+    resolve_precision,
+    set_seed,
+    wait_for_everyone,
+)
 from distillora.training import objectives
 from distillora.training.batches import Examples, JoinedExamples
 from distillora.training.label_losses import LabelTerm, label_weights
+from distillora.training.objectives import label_bias
 from distillora.training.teacher_cache import (
     TeacherKey,
     TeacherOutputs,
@@ -31,8 +43,67 @@ from distillora.training.teacher_cache import (
 
 _TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature")
 
+Layers = tuple[int, ...]
+
 # what a teacher, at a seed, says of a split
 OutputsBySource = Mapping[tuple[Task, str | Path], TeacherOutputs]
+
+
+def pick_layers(context: RunContext, plan: EncoderPlan) -> Layers:
+    """Return the layers that an arm keeps."""
+    if plan.layers is not None:
+        return plan.layers
+    return choose_layers("random", plan.available, plan.depth, context.seed)
+
+
+def build_model(context: RunContext, plan: EncoderPlan, layers: Layers) -> Any:
+    """Make what the arm starts from, and add its adapters."""
+    model = build_base(context, plan, layers)
+    if isinstance(plan.arm.tuning, LoraTuning):
+        model = add_adapter(model, plan.arm.tuning)
+    return model
+
+
+def build_base(context: RunContext, plan: EncoderPlan, layers: Layers) -> Any:
+    """Load what the arm starts from and keep its layers."""
+    model = _load_origin(context, plan)
+    if plan.arm.init.weights == "random":
+        return model  # made in its final shape
+    if layers != tuple(range(plan.available)):
+        model = keep_layers(model, layers)
+    if plan.arm.init.architecture == "distilbert":
+        model = to_distilbert(model)
+    return model
+
+
+def _load_origin(context: RunContext, plan: EncoderPlan) -> Any:
+    init, multi_label = plan.arm.init, context.plan.multi_label
+    labels = context.data.dataset.label_names
+    if init.backbone:
+        if init.weights == "random":
+            set_seed(context.seed)  # the same weights whenever they are made
+            model = build_random(plan.config)
+        else:
+            model = load_backbone(init.backbone, init.revision, labels, multi_label=multi_label)
+        wanted = init.output_bias
+        if wanted == "frequencies" or (wanted == "auto" and has_output_bias(model)):
+            set_output_bias(model, label_bias(context.data.targets("train"), len(labels)))
+        return model
+    if init.classifier:
+        return load_classifier(init.classifier, init.revision, labels, multi_label=multi_label)
+    origin = context.needs(plan.name).origin
+    assert origin is not None
+    return load_encoder(context, *origin)
+
+
+def load_encoder(context: RunContext, name: str, seed: int | None = None) -> Any:
+    """Load a finished encoder from disk, of this seed if no other is given."""
+    return load_classifier(
+        str(context.folder(name, seed).model),
+        None,
+        context.data.dataset.label_names,
+        multi_label=context.plan.multi_label,
+    )
 
 
 def make_objective(
@@ -54,7 +125,9 @@ def make_objective(
     return objectives.TrainingLoss(**terms, label_term=term)
 
 
-def training_examples(context: RunContext, plan: ArmPlan) -> tuple[JoinedExamples, OutputsBySource]:
+def training_examples(
+    context: RunContext, plan: EncoderPlan
+) -> tuple[JoinedExamples, OutputsBySource]:
     """Return what an arm is trained on, and what its teachers say of it."""
     data, objective = context.data, plan.arm.objective
     splits: list[str | Path] = ["train"]
@@ -78,12 +151,12 @@ def training_examples(context: RunContext, plan: ArmPlan) -> tuple[JoinedExample
 
 
 def teacher_outputs(
-    context: RunContext, plan: ArmPlan, teacher: Task, split: str | Path
+    context: RunContext, plan: EncoderPlan, teacher: Task, split: str | Path
 ) -> TeacherOutputs:
     """Return a teacher's outputs over the texts of a split, computed if this is the first need."""
-    data, tokenizer_name = context.data, context.plans[teacher.arm].tokenizer
+    data, tokenizer_name = context.data, encoder_plan(context.plans, teacher.arm).tokenizer
     tokens, tokenizer = data.tokens(tokenizer_name, split), data.tokenizer(tokenizer_name)
-    model, taken = load_arm(context, *teacher), TrainingRecord.read(context.folder(*teacher))
+    model, taken = load_encoder(context, *teacher), TrainingRecord.read(context.folder(*teacher))
     key = TeacherKey(
         teacher=identify_model(weights_sha256(model), taken.config_sha256),
         data=data.rows(split).sha256,

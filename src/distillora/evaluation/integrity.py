@@ -1,8 +1,9 @@
-"""Whether the folder of a run still holds what its ``results.json`` was made from."""
+"""Whether a run's results fit its folder, and fit one another as their fingerprints say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,14 @@ from distillora.evaluation.results import ArmResult, Record, Results
 from distillora.models.backbones import load_classifier
 from distillora.models.hashes import weights_sha256
 from distillora.models.tfidf import TfidfClassifier
+
+_OWN_FORMATS: Mapping[str, Callable[[Path], str]] = {
+    TfidfClassifier.__name__: lambda folder: TfidfClassifier.load(folder).sha256,
+}
+"""How to hash the weights of a model that transformers does not load, by the model's class."""
+
+EXTRA_TEXT = "extra text"
+"""What a fingerprint calls the texts without labels that its arm learnt from."""
 
 _SPEED = {"shape", "latency_ms", "throughput", "device"}
 
@@ -127,26 +136,25 @@ def check_arm(run: RunLayout, arm: ArmResult, results: Results) -> None:
 
 
 def find_weights_fault(
-    folder: Path, sha256: str, labels: Sequence[str], *, multi_label: bool, baseline: bool
+    folder: Path, sha256: str, architecture: str, labels: Sequence[str], *, multi_label: bool
 ) -> WeightsFault | None:
     """Compare the weights in a folder with the hash that was recorded when they were trained.
 
     Args:
         folder: the ``model/`` of an arm.
         sha256: of the weights, as loaded.
+        architecture: the class of the model that was trained.
         labels: label names, label 0 first.
         multi_label: whether a text may have several of them.
-        baseline: whether it holds a TF-IDF classifier.
     """
     if (damaged := find_damage(folder)) is not None:
         return WeightsFault(damaged, "damaged")
     try:
-        if baseline:
-            found = TfidfClassifier.load(folder).sha256
+        if architecture in _OWN_FORMATS:
+            found = _OWN_FORMATS[architecture](folder)
         else:
-            found = weights_sha256(
-                load_classifier(str(folder), None, labels, multi_label=multi_label)
-            )
+            model = load_classifier(str(folder), None, labels, multi_label=multi_label)
+            found = weights_sha256(model)
     except (ModelError, IntegrityError):  # sealed, so another model: of other labels, of other kind
         found = ""
     if found == sha256:
@@ -192,9 +200,9 @@ def _arm_faults(run: RunLayout, arm: ArmResult, results: Results) -> Iterator[st
     fault = find_weights_fault(
         folder.model,
         arm.weights_sha256,
+        arm.architecture,
         results.data.labels,
         multi_label=results.data.task == "multi_label",
-        baseline=arm.is_baseline,
     )
     if fault is not None:
         yield f"{_name(arm)}: {_place(run, fault.path)}: the weights on disk are {fault.what}"
@@ -260,3 +268,55 @@ def _name(arm: ArmResult) -> str:
 
 def _place(run: RunLayout, path: Path) -> str:
     return path.relative_to(run.root).as_posix()
+
+
+def check_chain(results: Results) -> None:
+    """Make sure that every arm was made from this run's data and from this run's other arms.
+
+    Arms from before there were fingerprints are not checked.
+
+    Raises:
+        IntegrityError: an arm was made from other data or other weights; the message names both.
+    """
+    problems = [problem for arm in results.arms for problem in _find_problems(arm, results)]
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise IntegrityError(
+            f"The results contradict themselves:\n{listed}\n"
+            "Run `distillora compare` with the same `out`: it says what changed, and with "
+            "`retrain_changed` makes it again."
+        )
+
+
+def ensemble_sha256(members: Sequence[str]) -> str:
+    """Return the hash of an ensemble: that of the hashes of its members' weights, in order."""
+    return hashlib.sha256("\n".join(members).encode()).hexdigest()
+
+
+def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
+    name = f"{arm.name}, seed {arm.seed}"
+    models = {f"{other.name}, seed {other.seed}": other for other in results.arms}
+    if arm.is_ensemble:
+        own = [models[member].weights_sha256 for member in arm.members if member in models]
+        if arm.weights_sha256 != ensemble_sha256(own):
+            yield f"'{name}' averages other models than those of this run"
+    if arm.fingerprint is None:
+        return
+    for split, digest in results.data.sha256.items():
+        if arm.fingerprint.data.get(split) != digest:
+            yield f"'{name}' was made with other {split} rows than those of this run"
+    if arm.fingerprint.data.get(EXTRA_TEXT) != _extra_text(arm, results):
+        yield f"'{name}' was made with other extra texts than those of this run"
+    for parent, digest in arm.fingerprint.parents.items():
+        if parent not in models or models[parent].identity != digest:
+            yield f"'{name}' was made from other weights of '{parent}' than those of this run"
+
+
+def _extra_text(arm: ArmResult, results: Results) -> str | None:
+    """Return the hash of the extra texts that the recipe gives an arm; None if it gives none."""
+    objective = results.recipe["arms"].get(arm.name, {}).get("objective", {})
+    path = objective.get("extra_text")
+    if path is None:
+        return None
+    found = results.data.extra_text.get(path)
+    return "" if found is None else found.sha256

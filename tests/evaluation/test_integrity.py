@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from distillora.errors import IntegrityError
-from distillora.evaluation.chain import check_chain, ensemble_sha256
+from distillora.evaluation.integrity import check_chain, ensemble_sha256
 from distillora.evaluation.results import (
     ArmEnvironment,
     ArmResult,

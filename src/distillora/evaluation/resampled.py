@@ -22,7 +22,7 @@ Decisions = Mapping[str, Mapping[int, Flags]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class ResampledArm:
     """One arm.
 
     Attributes:
@@ -50,7 +50,7 @@ class Measured:
         i = METRICS.index(metric)
         return estimate_over_seeds(self.figures[:, i], self.resampled[:, :, i])
 
-    def subtract(self, other: Measured, metric: str) -> Uncertain:
+    def subtract(self, other: ResampledArm, metric: str) -> Uncertain:
         """Estimate how much a figure of this arm exceeds another's; equal seeds are paired."""
         i = METRICS.index(metric)
         return difference_over_seeds(
@@ -68,9 +68,9 @@ class Measured:
         return Difference(mean=found.value, low=max(low, -1.0), high=min(high, 1.0), p=p)
 
 
-def measure_arms(
+def resample_arms(
     truth: Flags, decisions: Decisions, resamples: int, settled: frozenset[str] = frozenset()
-) -> dict[str, Measured]:
+) -> dict[str, ResampledArm]:
     """Measure what arms decided on the same rows.
 
     Args:
@@ -90,7 +90,7 @@ def measure_arms(
     for name, by_seed in ordered.items():
         own = slice(start, start + len(by_seed))
         right = np.stack([(truth == d).all(axis=1) for d in by_seed.values()])
-        arms[name] = Measured(
+        arms[name] = ResampledArm(
             tuple(by_seed), figures[own], resampled[own], right, settled=name in settled
         )
         start = own.stop
