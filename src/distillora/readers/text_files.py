@@ -211,6 +211,7 @@ class JsonSource(TextFileSource):
     def __init__(self, file: Path | bytes, name: str, *, tabular: bool) -> None:
         super().__init__(file, name)
         self.columns = ()
+        self.text_column = "text"
         self._tabular = tabular
         self._kinds: dict[str, set[str]] = {}
 
