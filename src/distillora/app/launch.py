@@ -1,4 +1,4 @@
-"""Starting the web app."""
+"""Start the web app."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
     """Serve the app until it is interrupted.
 
     Args:
-        options: what it shows.
-        host, port: where it listens.
-        browser: open it in a browser at once.
+        options: what to show.
+        host, port: where to listen.
+        browser: open the app in a browser.
 
     Raises:
-        InputError: the address cannot be listened on.
+        InputError: the app cannot listen on this address.
         BundleError, RunFolderError, DataError: see ``check_options``.
     """
     check_options(options)
@@ -27,7 +27,7 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
     from streamlit.web import cli
 
     script = Path(distillora.app.__file__).with_name("main.py")
-    print(f"Opening the app on http://{host}:{port}; Ctrl+C ends it.")
+    print(f"Opening the app at http://{host}:{port}. Press Ctrl+C to stop it.")
     cli.main(
         [
             "run",
@@ -44,20 +44,20 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Refuse an address that cannot be listened on, before anything starts.
+    """Check that the app can listen on an address, before anything starts.
 
     Raises:
-        InputError: it is in use, or none of this machine.
+        InputError: the address is in use, or not one of this machine.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
-            # as the server does, so that a port that was just let go of counts as free
+            # like the server, so that a port that was just released counts as free
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
             f"The app cannot listen on {host}, port {port}: {reason}. "
-            "Give another with --port, or another --host."
+            "Give another --port or --host."
         ) from None

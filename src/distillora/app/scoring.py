@@ -1,4 +1,4 @@
-"""Scoring an uploaded file: its first rows, and the whole of it through bulk scoring."""
+"""Uploaded files: a preview of the first rows, and bulk scoring."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ PREVIEW_ROWS = 5
 
 
 class WatchedClassifier(TextClassifier):
-    """An open classifier with another toxicity rule, that tells how many texts it has read.
+    """An open classifier with another toxicity rule that reports its progress.
 
-    It shares the opened model, so it costs nothing to make.
+    It shares the opened model, so it is cheap to make.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class WatchedClassifier(TextClassifier):
     def predict(
         self, texts: str | Sequence[str], *, top_k: int | None = None, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
-        """Score texts as the classifier does, and tell after each piece."""
+        """Classify texts, and report the number done after each piece."""
         rows = [texts] if isinstance(texts, str) else texts
         found: list[Prediction] = []
         for start in range(0, len(rows), 8 * batch_size):
@@ -68,7 +68,7 @@ class WatchedClassifier(TextClassifier):
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A scored file: its content, its name, and what became of its rows."""
+    """A scored file: its content, name and format, and a summary of its rows."""
 
     content: bytes
     name: str
@@ -77,14 +77,14 @@ class ScoredFile:
 
 
 def format_of(name: str) -> Format:
-    """Return the format that a file's extension tells.
+    """Return the format of a file by its extension.
 
     Raises:
-        DataError: it tells none.
+        DataError: the extension is unknown.
     """
     extension = name.rsplit(".", 1)[-1].lower()
     if extension not in FORMATS:
-        raise DataError(f"{name}: give a file that ends in .{', .'.join(FORMATS)}.")
+        raise DataError(f"{name}: give a file with the extension .{', .'.join(FORMATS)}.")
     return FORMATS[extension]
 
 
@@ -92,7 +92,7 @@ def preview(content: bytes, kind: Format, name: str) -> pd.DataFrame:
     """Return the first rows of a file.
 
     Raises:
-        DataError: it cannot be read in this format, or it is empty.
+        DataError: the file cannot be read in this format, or is empty.
     """
     try:
         table = _first_rows(content, kind)
@@ -116,7 +116,8 @@ def score_upload(
     """Score a file in memory.
 
     Raises:
-        DataError, InputError: the file, or a column's name, does not fit.
+        DataError: the file cannot be read.
+        InputError: the name of an added column is taken.
     """
     kind, written = format_of(name), io.BytesIO()
     columns = ["label", "score", "labels"]

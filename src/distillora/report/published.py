@@ -1,6 +1,6 @@
-"""The figures of the study that this project began with, to be shown beside ours.
+"""The published figures of the original study, shown next to ours.
 
-They were measured under another protocol, so they are a landmark and not a baseline.
+They were measured with another protocol, so they are for orientation and not a baseline.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from distillora.data.labels import EKMAN
 from distillora.evaluation.results import Results
 
 PROTOCOL = (
-    "The published figures are those of github.com/Tooba26/A7_DISTILL_vs_LORA, measured under "
-    "another protocol: its notebooks chose the best epoch on the test set, never fine-tuned the "
-    "teacher, and started ‘even’ from DistilBERT’s own layers, each mapped onto itself. Read them "
-    "as a landmark, not as a baseline."
+    "The published figures are from github.com/Tooba26/A7_DISTILL_vs_LORA and used another "
+    "protocol: its notebooks chose the best epoch on the test set, never fine-tuned the teacher, "
+    "and started ‘even’ from DistilBERT’s own layers, each mapped onto itself. They are for "
+    "orientation only and are not a baseline."
 )
 
 
@@ -27,7 +27,7 @@ class PublishedRow:
     """One arm of the original study, on the GoEmotions test set.
 
     Attributes:
-        arm: the name that this project gives the same arm.
+        arm: the name of the corresponding arm here.
         accuracy, f1_weighted: in [0, 1], on the test set.
         validation_loss: cross-entropy in nats.
         trainable, total: parameter counts.
@@ -51,15 +51,14 @@ PUBLISHED = (
 
 
 def uses_sample(results: Results) -> bool:
-    """Whether the data are the bundled sample."""
+    """Whether the data is the bundled sample."""
     return bool(results.recipe.get("data", {}).get("source") == "sample")
 
 
 def is_goemotions(results: Results) -> bool:
-    """Whether the texts are GoEmotions', with their labels grouped or not.
+    """Whether the data is GoEmotions, with grouped labels or not.
 
-    The bundled sample has the same labels but is not GoEmotions, and nobody knows what is in a
-    table.
+    The bundled sample has the same labels but is not GoEmotions, and a table may contain anything.
     """
     data = results.data
     if results.recipe.get("data", {}).get("source") in ("table", "dataframe", "sample"):
@@ -68,7 +67,7 @@ def is_goemotions(results: Results) -> bool:
 
 
 def published_rows(results: Results) -> tuple[PublishedRow, ...]:
-    """Return the published figures if this run measured the same task, else nothing.
+    """Return the published figures if this run has the same task, and otherwise nothing.
 
     The task is GoEmotions with its 28 labels, one class per text.
     """
