@@ -148,7 +148,7 @@ def test_a_revision_stays_what_it_was(user: User, bundle: Path) -> None:
         for name in (MODEL, f"{MODEL}@main", f"{MODEL}@v2", f"{MODEL}@{first}")
     }
     assert [*shown.values()] == [label, label, f"new {label}", label]
-    assert "not the revision of tests/tickets@v3" in refused(user.predict(f"{MODEL}@v3"))
+    assert "not the revision in tests/tickets@v3" in refused(user.predict(f"{MODEL}@v3"))
 
 
 @pytest.mark.slow
@@ -223,11 +223,11 @@ def test_who_may_not_push_is_told_why(user: User, bundle: Path, token: str, word
 @pytest.mark.slow
 def test_what_the_hub_does_not_have_is_named(user: User, bundle: Path, tmp_path: Path) -> None:
     message = refused(user.predict("tests/nothing"))
-    assert "There is no folder tests/nothing here. The Hub has no model tests/nothing" in message
+    assert "There is no folder tests/nothing. The Hub has no model tests/nothing" in message
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text("{}")
     add_repo(user.root, "models", "tests/other", tmp_path / "other")
-    assert "tests/other holds no bundle" in refused(user.predict("tests/other"))
+    assert "tests/other contains no bundle" in refused(user.predict("tests/other"))
     user.url = "http://127.0.0.1:9"
     assert "cannot be reached" in refused(user.predict(MODEL), status=1)
     assert "cannot be reached" in refused(user.push(bundle), status=1)
@@ -241,13 +241,14 @@ def test_a_folder_of_the_same_name_wins_and_it_is_said(user: User, bundle: Path)
     from_hub = user.predict(MODEL)
     assert f"Using {MODEL} from the Hugging Face Hub" in from_hub.stderr
     (user.folder / MODEL).mkdir(parents=True)
-    assert "but not a bundle" in refused(user.predict(MODEL))
+    assert "is not a bundle" in refused(user.predict(MODEL))
     rename_labels(bundle)
     shutil.copytree(bundle, user.folder / MODEL, dirs_exist_ok=True)
     local = user.predict(MODEL)
     assert json.loads(succeeded(local))["label"] == f"new {label}"
-    assert f"Using the folder {MODEL}. For the model of that name on the Hub: {MODEL}@main" in (
-        local.stderr
+    assert (
+        f"Using the folder {MODEL}. For the model of that name on the Hub, write {MODEL}@main"
+        in (local.stderr)
     )
     assert json.loads(succeeded(user.predict(f"{MODEL}@main")))["label"] == label
 

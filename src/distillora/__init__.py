@@ -1,4 +1,4 @@
-"""distillora: make a small text classifier out of a large one, and see which way is best.
+"""distillora: make a small text classifier from a large one, and see which one to ship.
 
 >>> import distillora as dl
 >>> results = dl.compare("tickets.csv", text="text", label="label", out="runs/tickets")
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# found when first asked for: `import distillora` loads no library
+# imported on first use: `import distillora` loads no library
 _PUBLIC = {
     "Arm": "distillora.api.arm",
     "Bundle": "distillora.api.bundles",

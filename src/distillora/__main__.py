@@ -1,4 +1,4 @@
-"""``python -m distillora``: the command line, as ``torchrun`` starts it."""
+"""``python -m distillora``, the command line; ``torchrun -m distillora`` uses it too."""
 
 from distillora.cli import main
 

@@ -1,4 +1,4 @@
-"""Where a run keeps its files, and how they are written: whole or not at all."""
+"""The paths of a run, and atomic writes, checksums and locks for its files."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class ArmLayout:
 
     @property
     def replaced(self) -> Path:
-        """The whole folder of the arm that this one replaces, until the run is complete again."""
+        """The folder of the old arm during ``--retrain-changed``, until the run is complete."""
         return self.root.with_name(f"replaced-{self.root.name}")
 
     @property
     def model(self) -> Path:
-        """The weights that ship: merged, safetensors, with configuration and tokenizer."""
+        """The final weights: merged, safetensors, with configuration and tokenizer."""
         return self.root / "model"
 
     @property
     def adapter(self) -> Path:
-        """The adapter alone, for LoRA arms."""
+        """The adapter, for LoRA arms."""
         return self.root / "adapter"
 
     @property
@@ -59,17 +59,17 @@ class ArmLayout:
 
     @property
     def fingerprint(self) -> Path:
-        """What the weights depend on; written before training begins."""
+        """What the weights depend on; written before training."""
         return self.root / "fingerprint.json"
 
     @property
     def training(self) -> Path:
-        """What training measured; written last by the training stage."""
+        """The measurements of training; written last by the training stage."""
         return self.root / "training.json"
 
     @property
     def result(self) -> Path:
-        """The arm's entry in ``results.json``; written last: its presence means finished."""
+        """The arm's entry in ``results.json``; written last, so an arm with it is finished."""
         return self.root / "result.json"
 
 
@@ -86,22 +86,22 @@ class RunLayout:
 
     @property
     def results(self) -> Path:
-        """All numbers of the run."""
+        """All figures of the run."""
         return self.root / "results.json"
 
     @property
     def data(self) -> Path:
-        """The splits as they are used, and the texts without labels."""
+        """The splits as they are used, and the unlabelled texts."""
         return self.root / "data"
 
     @property
     def measurement(self) -> Path:
-        """How fast each shape of model is, and how that was measured."""
+        """The speed of each shape of model, and how it was measured."""
         return self.root / "measurement.json"
 
     @property
     def renewal(self) -> Path:
-        """Which arms are being made again; there until all of them are."""
+        """The arms that ``--retrain-changed`` retrains; deleted when all are finished."""
         return self.root / "renewal.json"
 
     @property
@@ -129,14 +129,14 @@ class RunLayout:
         return ArmLayout(self.root / "arms" / name / f"seed-{seed}")
 
     def arms(self) -> list[tuple[str, int]]:
-        """Return name and seed of every arm that the run has a folder of, sorted."""
+        """Return the name and seed of every arm that has a folder, sorted."""
         folders = self.root.glob("arms/*/seed-*")
         found = [(path.parent.name, path.name.removeprefix("seed-")) for path in folders]
         return sorted((name, int(seed)) for name, seed in found if seed.isdecimal())
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
+    """Write a file atomically: readers, even after a crash, see the old or the new content."""
     raw = data.encode() if isinstance(data, str) else data
 
     def write(part: Path) -> None:
@@ -146,7 +146,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 
 
 def write_file_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place."""
+    """Let ``write`` fill a temporary file next to ``path``, then rename it to ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     os.close(handle)
@@ -154,14 +154,14 @@ def write_file_atomic(path: Path, write: Callable[[Path], object]) -> None:
     try:
         write(part)
         _sync(part)
-        part.chmod(0o644)  # mkstemp makes it private, results are to be shared
+        part.chmod(0o644)  # mkstemp makes it private, but results are shared
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary folder beside ``path``, then put it in its place."""
+    """Let ``write`` fill a temporary folder next to ``path``, then rename it to ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART))
     try:
@@ -177,7 +177,7 @@ def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def delete_folder(path: Path) -> None:
-    """Delete a folder so that a reader, or a crash, sees all of it or nothing."""
+    """Delete a folder atomically: readers, even after a crash, see all of it or nothing."""
     part = path.with_name(f".{path.name}.deleted{_PART}")
     shutil.rmtree(part, ignore_errors=True)
     path.replace(part)
@@ -185,7 +185,7 @@ def delete_folder(path: Path) -> None:
 
 
 def delete_parts(folder: Path) -> None:
-    """Delete what a process that was killed had only half written below a folder."""
+    """Delete the unfinished files that a killed process left in a folder."""
     for part in list(folder.rglob(f".*{_PART}")):
         if part.is_dir():
             shutil.rmtree(part)
@@ -194,13 +194,13 @@ def delete_parts(folder: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content, as 64 hex digits."""
+    """Return the SHA-256 of a file as 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def seal_folder(folder: Path) -> None:
-    """Write a manifest with the checksum of every file: from now on the folder is complete."""
+    """Write a manifest with the checksum of every file, which marks the folder as complete."""
     for file in _files(folder):
         _sync(file)
     sums = {str(file.relative_to(folder)): sha256_file(file) for file in _files(folder)}
@@ -208,12 +208,12 @@ def seal_folder(folder: Path) -> None:
 
 
 def is_sealed(folder: Path) -> bool:
-    """Whether the folder has a manifest and every file in it has the listed checksum."""
+    """Whether the folder has a manifest and every listed file has its checksum."""
     return find_damage(folder) is None
 
 
 def find_damage(folder: Path) -> Path | None:
-    """Return the first file that differs from the manifest; the manifest if it cannot be read."""
+    """Return the first file that differs from the manifest, or an unreadable manifest itself."""
     try:
         sums: dict[str, str] = json.loads((folder / MANIFEST).read_text())
         files = {folder / name: digest for name, digest in sums.items()}
@@ -230,17 +230,19 @@ def find_damage(folder: Path) -> Path | None:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the system lets go of it even after ``kill -9``.
+    """Lock the folder for this process; the system releases the lock even after ``kill -9``.
 
     Raises:
-        RunFolderError: another process holds it.
+        RunFolderError: another process has locked it, or it cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise RunFolderError(f"{folder} is a file; give another folder with `out`") from None
+        raise RunFolderError(f"{folder} is a file. Give a folder with `out`.") from None
     except PermissionError:
-        raise RunFolderError(f"{folder} cannot be written to; give another with `out`") from None
+        raise RunFolderError(
+            f"{folder} cannot be written to. Give another folder with `out`."
+        ) from None
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -256,7 +258,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait until no other process makes ``path``, and hold it until the block ends."""
+    """Wait until no other process makes ``path``, and lock it until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
         yield
@@ -264,7 +266,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn "no space left on device", from whichever library, into a StorageError."""
+    """Turn "no space left on device" from any library into a StorageError."""
     try:
         yield
     except DistilloraError:
@@ -273,13 +275,13 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
         if not _is_full_disk(error):
             raise
         raise StorageError(
-            f"No space left for {folder}. What is finished is kept: free some space and run "
-            "the same command again, it goes on from there."
+            f"No space left for {folder}. Finished work is kept: free some space and run the same "
+            "command again to continue."
         ) from error
 
 
 def _is_full_disk(error: BaseException) -> bool:
-    # safetensors and pyarrow raise their own types; the system's words are what they share
+    # safetensors and pyarrow raise their own types, which share only the system's message
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return "no space left on device" in str(error).lower()

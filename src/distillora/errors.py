@@ -1,19 +1,19 @@
-"""Every error that distillora raises on purpose.
+"""The exceptions of distillora.
 
 DistilloraError
- ├── InputError          the user's mistake: exit status 2, no traceback
- │    ├── RecipeError    an unknown key, a wrong type, settings that contradict each other
+ ├── InputError          a mistake of the user: exit status 2, no traceback
+ │    ├── RecipeError    an unknown key, a wrong type, contradictory settings
  │    ├── DataError      a row, a label or a file that cannot be read
  │    ├── ModelError     a backbone, a layer choice or a head that does not fit
- │    ├── BundleError    a folder that is no bundle, or lacks what is asked of it
- │    ├── HubError       a token, a permission or a repository that the Hub does not accept
- │    └── RunFolderError an output folder that is locked or belongs to another recipe
- └── RunError            a failure on the way: exit status 1
-      ├── AdapterError   adapters that do not learn, or do not come back from disk as they were
+ │    ├── BundleError    not a bundle, or a bundle without the requested part
+ │    ├── HubError       the Hub refuses a token or a repository
+ │    └── RunFolderError a folder that is in use, or not of a suitable run
+ └── RunError            any other failure: exit status 1
+      ├── AdapterError   adapters that do not learn, or differ after saving
       ├── OfflineError   the Hub cannot be reached
-      ├── ExportError    a bundle that does not compute what the trained model does
-      ├── IntegrityError a file does not have the checksum or the key that it should have
-      └── StorageError   no space left
+      ├── ExportError    a bundle that differs too much from the trained model
+      ├── IntegrityError a file without the expected checksum or content
+      └── StorageError   the disk is full
 """
 
 from __future__ import annotations
@@ -25,60 +25,51 @@ from typing import ClassVar
 
 
 class DistilloraError(Exception):
-    """Base of the tree; its message says what is wrong, where, and what to do next."""
+    """Base class. The message says what is wrong, where, and what to do next."""
 
     exit_code: ClassVar[int] = 1
 
     def rename_settings(self, names: Mapping[str, str]) -> None:
-        """Put what a front end calls a setting in place of its name.
-
-        Messages have the names of settings in backticks. The command line knows ``text_column`` as
-        an option, ``distillora.compare`` as the argument ``text``.
-
-        >>> error = DataError("Name it with `text_column`.")
-        >>> error.rename_settings({"text_column": "--text-column"})
-        >>> str(error)
-        'Name it with --text-column.'
-        """
-        self.args = (re.sub(r"`(\w+)`", lambda m: names.get(m[1], m[0]), str(self)),)
+        """Rename the settings in the message; see the function ``rename_settings``."""
+        self.args = (rename_settings(str(self), names),)
 
 
 class InputError(DistilloraError):
-    """The user's mistake."""
+    """A mistake of the user."""
 
     exit_code: ClassVar[int] = 2
 
 
 class RecipeError(InputError):
-    """A recipe that cannot be used as it stands."""
+    """A recipe that cannot be used: an unknown key, a wrong type, contradictory settings."""
 
 
 class DataError(InputError):
-    """A data set that cannot be read as it stands."""
+    """A row, a label or a file that cannot be read."""
 
 
 class ModelError(InputError):
-    """A model that does not fit what the recipe asks of it."""
+    """A backbone, a layer choice or a head that does not fit the recipe."""
 
 
 class BundleError(InputError):
-    """A folder that is not a bundle, or a bundle without what is asked of it."""
+    """A folder that is not a bundle, or a bundle without the requested part."""
 
 
 class HubError(InputError):
-    """The Hugging Face Hub refuses: no token, no permission, no such repository."""
+    """The Hugging Face Hub refuses: no token, no permission, or no such repository."""
 
 
 class RunFolderError(InputError):
-    """An output folder that this run may not write to."""
+    """A folder that is in use, or does not contain a suitable run."""
 
 
 class RunError(DistilloraError):
-    """A failure that is nobody's typing mistake."""
+    """A failure that is not the user's mistake."""
 
 
 class AdapterError(RunError):
-    """Adapters that do not learn, or that are not on disk what they are in memory."""
+    """Adapters that do not learn, or that differ after saving and loading."""
 
 
 class OfflineError(RunError):
@@ -86,19 +77,31 @@ class OfflineError(RunError):
 
 
 class ExportError(RunError):
-    """A bundle does not compute what the trained model does."""
+    """A bundle that differs too much from the trained model."""
 
 
 class IntegrityError(RunError):
-    """A file is not what its checksum or key says."""
+    """A file without the expected checksum or content."""
 
 
 class StorageError(RunError):
     """The disk is full."""
 
 
+def rename_settings(message: str, names: Mapping[str, str]) -> str:
+    """Replace each `setting` in backticks by its name in a front end.
+
+    The command line has ``text_column`` as an option, ``distillora.compare`` as the argument
+    ``text``. A name that is not in ``names`` stays as it is.
+
+    >>> rename_settings("Name it with `text_column`.", {"text_column": "--text-column"})
+    'Name it with --text-column.'
+    """
+    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known word, or the list of all of them.
+    """Return ``" Did you mean 'x'?"`` for the nearest known word, or a list of all of them.
 
     >>> did_you_mean("tecaher", ["teacher", "odd"])
     " Did you mean 'teacher'?"

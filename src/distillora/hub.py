@@ -1,4 +1,4 @@
-"""Bundles on the Hugging Face Hub: upload, download, and names such as ``owner/name@revision``."""
+"""Bundles on the Hugging Face Hub: upload, download, and ids such as ``owner/name@revision``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from distillora.network import connection_errors, error_chain, hub_answers, reac
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
-# the classifier needs no more; safetensors and configuration are for transformers
+# all that the classifier needs; safetensors and configuration are for transformers
 _NEEDED = ("README.md", BUNDLE_MANIFEST, TOKENIZER, *ONNX_FILES.values())
-# weights of an earlier bundle, which nothing of the new one replaces, would be wrong
+# weights of an earlier bundle would be wrong for the new one
 _WEIGHTS = (*ONNX_FILES.values(), "model.safetensors")
 _MAIN = "main"
 _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
@@ -27,7 +27,7 @@ _LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 class ModelId(NamedTuple):
-    """A repository of the Hub, and a branch, tag or commit of it (None: its ``main``)."""
+    """A repository on the Hub, and a branch, tag or commit of it (None: ``main``)."""
 
     repo_id: str
     revision: str | None
@@ -46,7 +46,7 @@ def parse_model_id(name: str) -> ModelId:
     # the Hub's own rules: https://huggingface.co/docs/huggingface_hub, `validate_repo_id`
     if match is None or "--" in match["repo"] or ".." in match["repo"] or len(match["repo"]) > 96:
         raise BundleError(
-            f"'{name}' is not a model of the Hub. Write owner/name or owner/name@revision."
+            f"'{name}' is not a model on the Hub. Write owner/name or owner/name@revision."
         )
     return ModelId(match["repo"], match["revision"])
 
@@ -57,25 +57,24 @@ def locate_bundle(
     token: str | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Path:
-    """Return the folder of a bundle that is given as a folder or as a model on the Hub.
+    """Return the folder of a bundle, given as a folder or as a model on the Hub.
 
-    A folder of that name wins over the Hub; ``owner/name@main`` always means the Hub.
+    A folder takes precedence over the Hub; ``owner/name@main`` always means the Hub.
 
     Args:
         model: a folder, ``owner/name`` or ``owner/name@revision``.
         token: for the Hub; see ``fetch_bundle``.
-        notify: receives one line if the Hub is asked, or if both could have been meant.
+        notify: is called with one line if the Hub is used, or if the name is ambiguous.
 
     Raises:
-        BundleError: there is no such folder and no model on the Hub can have this name; or the
-            repository holds no bundle.
+        BundleError: a folder of this name is not a bundle, or the repository has none.
         HubError, OfflineError, StorageError: see ``fetch_bundle``.
     """
     folder, say = Path(model).expanduser(), notify or (lambda _: None)
     try:
         name = parse_model_id(str(model))
     except BundleError:
-        return folder  # which says what is wrong with it when it is opened
+        return folder  # opening it raises the error, if there is one
     if folder.exists():
         _check_folder(folder, name, say)
         return folder
@@ -85,42 +84,45 @@ def locate_bundle(
     except (HubError, OfflineError) as error:
         if name.revision is not None:
             raise
-        raise type(error)(f"There is no folder {folder} here. {error}") from error
+        raise type(error)(f"There is no folder {folder}. {error}") from error
 
 
 def _check_folder(folder: Path, name: ModelId, say: Callable[[str], None]) -> None:
-    """Point out that a folder hides a model on the Hub, where that may not be what was meant."""
+    """Refuse a folder that is not a bundle, and mention a cached model of the same name."""
     from huggingface_hub import constants
 
     on_the_hub = name.repo_id if name.revision else f"{name.repo_id}@{_MAIN}"
     if not (folder / BUNDLE_MANIFEST).is_file():
         raise BundleError(
-            f"{folder} is a folder here, but not a bundle: it has no {BUNDLE_MANIFEST}. For the "
-            f"model of that name on the Hub, write {on_the_hub}."
+            f"The folder {folder} is not a bundle: it has no {BUNDLE_MANIFEST}. For the model of "
+            f"that name on the Hub, write {on_the_hub}."
         )
     if (Path(constants.HF_HUB_CACHE) / f"models--{name.repo_id.replace('/', '--')}").is_dir():
-        say(f"Using the folder {folder}. For the model of that name on the Hub: {on_the_hub}.")
+        say(
+            f"Using the folder {folder}. For the model of that name on the Hub, write {on_the_hub}."
+        )
 
 
 def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = None) -> Path:
-    """Download what the classifier needs of a bundle, or find it in the Hub's cache.
+    """Download the files that the classifier needs, or find them in the Hub's cache.
 
-    What was downloaded before is used without network. Safetensors stay on the Hub. Checksums are
-    verified when the files are read, as for every bundle.
+    Files that were downloaded before work without network. Safetensors are not downloaded.
+    Checksums are verified when the files are read, as for every bundle.
 
     Args:
         repo_id: ``owner/name``.
         revision: a branch, tag or commit; by default ``main``.
-        token: by default what ``huggingface_hub`` finds: HF_TOKEN, then ``hf auth login``.
+        token: by default the one that ``huggingface_hub`` finds: HF_TOKEN, or else the token
+            saved by ``hf auth login``.
 
     Returns:
         The folder of the snapshot in the cache; its files may be links to the cache's blobs.
 
     Raises:
-        BundleError: the repository holds no bundle.
+        BundleError: the repository contains no bundle.
         HubError: no such repository or revision, or no permission.
         OfflineError: the Hub cannot be reached, and the bundle is not in the cache.
-        StorageError: no space left.
+        StorageError: the disk is full.
     """
     from huggingface_hub import constants, hf_hub_download, snapshot_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -133,11 +135,11 @@ def fetch_bundle(repo_id: str, revision: str | None = None, token: str | None = 
             )
         except RemoteEntryNotFoundError as error:
             raise BundleError(
-                f"The repository {_at(repo_id, revision)} holds no bundle: it has no "
+                f"The repository {_at(repo_id, revision)} contains no bundle: it has no "
                 f"{BUNDLE_MANIFEST}. Push one with `distillora push BUNDLE {repo_id}`."
             ) from error
         folder = Path(manifest).parent
-        # the commit, lest the branch moves on between the two
+        # the same commit, even if the branch has moved in between
         snapshot_download(
             repo_id,
             revision=folder.name,
@@ -156,24 +158,25 @@ def push_bundle(
     revision: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload a bundle to a repository of the Hub, which is created if there is none.
+    """Upload a bundle to a repository on the Hub, which is created if it does not exist.
 
-    Only files that the manifest lists are uploaded, after their checksums. Weights of an earlier
-    bundle that this one does not have are deleted. After an interruption, call it again: data
-    that the Hub has already is not sent a second time.
+    Only files that the manifest lists are uploaded, after their checksums have been verified.
+    Weights of an earlier bundle that this one does not have are deleted. After an interruption,
+    call it again: data that the Hub already has is not sent again.
 
     Args:
-        folder: of the bundle.
+        folder: the bundle's folder.
         repo_id: ``owner/name``.
-        private: create a private repository, and refuse one that is public already.
-        revision: a branch, created from ``main`` if there is none; by default ``main``.
-        token: by default what ``huggingface_hub`` finds: HF_TOKEN, then ``hf auth login``.
+        private: create a private repository; an existing public one is refused.
+        revision: a branch, created from ``main`` if it does not exist; by default ``main``.
+        token: by default the one that ``huggingface_hub`` finds: HF_TOKEN, or else the token
+            saved by ``hf auth login``.
 
     Returns:
         The URL of the model.
 
     Raises:
-        BundleError: the folder is not a bundle, or ``repo_id`` no name of a repository.
+        BundleError: the folder is not a bundle, or ``repo_id`` is not a valid name.
         IntegrityError: a file of the bundle is damaged or missing; nothing was uploaded.
         HubError: no token, no permission, or the Hub refuses the upload.
         OfflineError: the Hub cannot be reached.
@@ -189,7 +192,7 @@ def push_bundle(
     api = HfApi(token=token)
     with _explain(repo_id, revision, "write to"):
         reach_hub()
-        # None leaves it to the owner's settings: an organization may want private repositories
+        # None means the owner's default: an organization may prefer private repositories
         url = api.create_repo(repo_id, private=private or None, exist_ok=True)
         if private and not api.model_info(repo_id).private:
             raise HubError(
@@ -211,10 +214,10 @@ def push_bundle(
 
 @contextmanager
 def _explain(repo_id: str, revision: str | None, action: str) -> Iterator[None]:
-    """Turn what fails between here and the Hub into an error that says what to do next.
+    """Turn a failed request to the Hub into an error that says what to do next.
 
     Args:
-        repo_id, revision: what was asked for.
+        repo_id, revision: the requested repository.
         action: "read" or "write to".
     """
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -222,49 +225,52 @@ def _explain(repo_id: str, revision: str | None, action: str) -> Iterator[None]:
     try:
         with connection_errors():
             yield
-    # all that the client documents; a failed upload is a RuntimeError with its reason as cause
+    # all documented exceptions; a failed upload is a RuntimeError whose cause gives the reason
     except (OSError, RuntimeError, ValueError) as error:
         place = _at(repo_id, revision)
         refusals = [one for one in error_chain(error) if isinstance(one, HfHubHTTPError)]
         if refusals:
             raise _refusal(refusals[-1], repo_id, place, action) from error
         if isinstance(error, ConnectionError | LocalEntryNotFoundError):
-            kept = "" if action == "read" else " Run it again then: what arrived is not sent twice."
-            cached = " and is not in the cache" if action == "read" else ""
+            rest = (
+                ", and it is not in the cache. Try again with network, and without HF_HUB_OFFLINE."
+                if action == "read"
+                else ". Try again with network, and without HF_HUB_OFFLINE: files that have "
+                "arrived are not sent again."
+            )
             raise OfflineError(
-                f"The Hugging Face Hub cannot be reached for {place}, which is needed to {action} "
-                f"it{cached}. Try again with network, and without HF_HUB_OFFLINE.{kept}"
+                f"The Hugging Face Hub cannot be reached to {action} {place}{rest}"
             ) from error
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of this machine's disk
+            raise  # an error of the local disk
         raise HubError(f"The Hub refuses {place}: {_first_line(error)}") from error
 
 
 def _refusal(error: HfHubHTTPError, repo_id: str, place: str, action: str) -> DistilloraError:
-    """Return our error for an answer of the Hub."""
+    """Return the error for an HTTP error of the Hub."""
     from huggingface_hub import errors
 
     status = error.response.status_code
     if isinstance(error, errors.GatedRepoError):
-        return HubError(f"{place} is gated. Ask for access on its page on the Hub, then {_LOG_IN}.")
+        return HubError(f"{place} is gated. Request access on its Hub page, then {_LOG_IN}.")
     if isinstance(error, errors.RevisionNotFoundError):
-        return HubError(f"The Hub has {repo_id}, but not the revision of {place}.")
+        return HubError(f"The Hub has {repo_id}, but not the revision in {place}.")
     if isinstance(error, errors.RepositoryNotFoundError):
         return HubError(
             f"The Hub has no model {repo_id}, or it is private and your token may not {action} it. "
-            f"Check the name; for a private model {_LOG_IN}."
+            f"Check the name; for a private model, {_LOG_IN}."
         )
     if status == 401:
         return HubError(f"The Hub does not accept your token. Check it, or {_LOG_IN}.")
     if status == 403:
         return HubError(
-            f"Your token may not {action} {place}: {_server_message(error)} Use a token of "
-            "someone who may; to push, it needs write access (https://huggingface.co/settings/tokens)."
+            f"Your token may not {action} {place}: {_server_message(error)} Use a token with "
+            "access; pushing needs write access (https://huggingface.co/settings/tokens)."
         )
     if status == 429 or status >= 500:
         return OfflineError(
-            f"The Hub cannot serve {place} at the moment (HTTP {status}). Run the same again "
-            "later: what arrived is not sent twice."
+            f"The Hub cannot serve {place} at the moment (HTTP {status}). Try again later: files "
+            "that have arrived are not sent again."
         )
     return HubError(f"The Hub refuses {place} (HTTP {status}): {_server_message(error)}")
 

@@ -1,7 +1,7 @@
-"""Whether the Hugging Face Hub answers, in exceptions of Python's own.
+"""Connections to the Hugging Face Hub, with Python's built-in exceptions.
 
-``huggingface_hub`` passes on what its HTTP client raises, and which client that is has changed
-before (requests, httpx, httpx2). Only this module knows.
+``huggingface_hub`` lets the exceptions of its HTTP client through, and that client has changed
+before (requests, httpx, httpx2). Only this module depends on which one it is.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ TIMEOUT = 10  # seconds
 
 @contextmanager
 def connection_errors() -> Iterator[None]:
-    """Turn a request that got no answer into a ``ConnectionError``.
+    """Raise a ``ConnectionError`` for a request without an answer.
 
-    An answer that is an error stays ``huggingface_hub.errors.HfHubHTTPError``.
-    ``OfflineModeIsEnabled`` is a ``ConnectionError`` already.
+    ``huggingface_hub.errors.HfHubHTTPError``, an answer with an error status, is not changed.
+    ``OfflineModeIsEnabled`` is already a ``ConnectionError``.
     """
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # in its __all__
@@ -36,7 +36,7 @@ def connection_errors() -> Iterator[None]:
 
 
 def error_chain(error: BaseException) -> list[BaseException]:
-    """Return an error and what it was raised from or while handling, the latest first."""
+    """Return an error followed by its causes and contexts, latest first."""
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain:
@@ -55,10 +55,10 @@ def hub_answers() -> bool:
 
 
 def reach_hub() -> None:
-    """Ask the Hub for any answer, once: the libraries would go on trying for minutes.
+    """Send the Hub one request; the libraries would keep trying for minutes.
 
     Raises:
-        ConnectionError: there is none within ten seconds, or offline mode is on.
+        ConnectionError: no answer within ten seconds, or offline mode is on.
     """
     from huggingface_hub import constants, get_session
 

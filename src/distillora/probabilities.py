@@ -1,4 +1,4 @@
-"""Logits to probabilities, for both kinds of task."""
+"""Probabilities from logits, for single-label and multi-label tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TaskType = Literal["single_label", "multi_label"]
 
 
 def sigmoid(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return each logit's probability, in float64 and without overflow; any shape."""
+    """Return the sigmoid of each logit, of any shape, in float64 and without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * np.asarray(logits, dtype=np.float64)))
 
 
@@ -23,5 +23,5 @@ def softmax(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def to_probabilities(logits: npt.ArrayLike, task: TaskType) -> npt.NDArray[np.float64]:
-    """Return softmax for single-label and each label's sigmoid for multi-label; same shape."""
+    """Return the softmax (single-label) or sigmoid (multi-label) of logits, in their shape."""
     return softmax(logits) if task == "single_label" else sigmoid(logits)

@@ -1,4 +1,4 @@
-"""What a person sees meanwhile: bars in a terminal or a notebook, plain lines elsewhere."""
+"""Progress: bars in a terminal or a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from rich.text import Text
 
 
 def ignore_known_warnings() -> None:
-    """Keep from the reader what libraries say of each other: PEFT uses an old name."""
+    """Hide warnings that the user cannot act on: PEFT uses a deprecated name of transformers."""
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 class SpeedColumn(ProgressColumn):
-    """Units per second of a task."""
+    """The speed of a task, in units per second."""
 
     def render(self, task: Task) -> Text:
         """Show e.g. ``243 examples/s``."""
@@ -37,12 +37,12 @@ class SpeedColumn(ProgressColumn):
 
 
 class Reporter:
-    """Tells about stages, arms and epochs.
+    """Reports the progress of stages, arms and epochs.
 
     Args:
-        console: where to write; see ``shows_bars``.
-        quiet: write nothing at all (the other processes of a data-parallel run).
-        prefix: begins every line, where several processes write at a time.
+        console: where to write; by default standard error.
+        quiet: write nothing (for all but the first process of a data-parallel run).
+        prefix: starts every line, to tell processes apart that write at the same time.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Reporter:
 
     @property
     def shows_bars(self) -> bool:
-        """Whether bars can be drawn: in a terminal, and in a notebook that has ipywidgets."""
+        """Whether bars can be drawn: in a terminal, or in a notebook with ipywidgets."""
         return self.console.is_terminal or (
             self.console.is_jupyter and find_spec("ipywidgets") is not None
         )
@@ -65,18 +65,18 @@ class Reporter:
         self.console.print(message, highlight=False, soft_wrap=isinstance(message, str))
 
     def warn(self, message: str) -> None:
-        """Write a line about what is likely a mistake, so that it is seen."""
+        """Write a highlighted line about a likely mistake."""
         self.say(f"  [yellow]warning: {message}[/yellow]")
 
     def stage(self, title: str) -> None:
-        """Begin a stage or an arm."""
+        """Write the title of a stage or an arm."""
         self.say(f"[bold]{title}[/bold]")
 
     @contextmanager
     def track(
         self, title: str, total: int, unit: str = "examples"
     ) -> Iterator[Callable[[int], None]]:
-        """Show a bar; call what it yields with the number done so far."""
+        """Show a bar; call the yielded function with the number done so far."""
         if not self.shows_bars:
             yield lambda done: None
             return

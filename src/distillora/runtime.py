@@ -1,4 +1,4 @@
-"""The machine: seed, device, precision, processes, memory, load, and the record of them all."""
+"""The machine: seed, device, precision, processes, memory, load, and a record of them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ _RECORDED_PACKAGES = (
 
 
 def start_processes() -> PartialState:
-    """Join the process group when started by ``torchrun``; else this is the only process."""
+    """Join the process group if started by ``torchrun``; otherwise run as a single process."""
     _keep_freed_memory()
-    # a stage that only the first process works on may take hours on a small machine
+    # on a small machine, a stage of the first process alone may take hours
     return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(hours=12))
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc's allocator keep the memory that it gets instead of returning it after each use.
+    """Make glibc's allocator keep freed memory instead of returning it to the system.
 
     A training step on a CPU allocates the same large tensors again and again (the gradient of an
-    embedding table alone is tens of MB); fetching their pages anew each time slows it down.
+    embedding table alone takes tens of MB), and fetching new pages each time slows it down.
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -61,7 +61,7 @@ def _keep_freed_memory() -> None:
 
 
 def process_count() -> int:
-    """Return how many processes train together."""
+    """Return the number of processes that train together."""
     return int(PartialState().num_processes)
 
 
@@ -71,7 +71,7 @@ def is_main_process() -> bool:
 
 
 def wait_for_everyone() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has reached this point."""
     PartialState().wait_for_everyone()
 
 
@@ -113,7 +113,7 @@ def _processor_flags() -> set[str]:
 
 
 def processor_name() -> str:
-    """Return the processor's name as the system tells it."""
+    """Return the name of the processor, as the system reports it."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -128,7 +128,7 @@ def _cpuinfo() -> list[str]:
 
 
 class PeakMemory:
-    """The highest memory seen so far, in bytes: of the process, or of the GPU's allocator."""
+    """The highest memory use so far, in bytes: of the process, or of the GPU's allocator."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -138,8 +138,8 @@ class PeakMemory:
 def watch_memory(interval: float = 0.2) -> Iterator[PeakMemory]:
     """Watch the memory of this process (of the GPU, if there is one) until the block ends.
 
-    The resident set is sampled every ``interval`` seconds: the kernel's own high-water mark
-    covers the whole life of the process, not one arm.
+    The resident set is sampled every ``interval`` seconds, because the kernel's own high-water
+    mark covers the whole life of the process, not one arm.
     """
     peak = PeakMemory()
     if device().type == "cuda":
@@ -168,11 +168,11 @@ def watch_memory(interval: float = 0.2) -> Iterator[PeakMemory]:
 
 
 class CpuTimes(NamedTuple):
-    """Clocks of one moment, in seconds.
+    """The clocks at one moment, in seconds.
 
     Attributes:
-        wall: of a monotonic clock.
-        machine: processor time of everything that runs on the machine, all cores together.
+        wall: a monotonic clock.
+        machine: processor time of all programs on the machine, summed over the cores.
         own: processor time of this process and its children.
     """
 
@@ -182,19 +182,19 @@ class CpuTimes(NamedTuple):
 
 
 def other_cores(before: CpuTimes, after: CpuTimes) -> float:
-    """Return how many processor cores other processes used between two moments, on average.
+    """Return the processor cores that other processes used between two moments, on average.
 
     >>> other_cores(CpuTimes(0.0, 100.0, 7.0), CpuTimes(10.0, 125.0, 17.0))
     1.5
     """
     wall = after.wall - before.wall
     others = (after.machine - before.machine) - (after.own - before.own)
-    # the kernel counts in ticks, so that a process alone may seem to use more than the machine
+    # the kernel counts in ticks, so one process may seem to use more than the whole machine
     return max(0.0, others / wall) if wall > 0 else 0.0
 
 
 class OtherLoad:
-    """The load that other processes put on the machine: ``cores`` used, on average."""
+    """The load of other processes: ``cores`` used, on average."""
 
     def __init__(self) -> None:
         self.cores = 0.0
@@ -204,8 +204,8 @@ class OtherLoad:
 def watch_load() -> Iterator[OtherLoad]:
     """Measure how many processor cores other processes use while the block runs.
 
-    Children of this process, and the processes that train together with it, are not others.
-    The kernel counts in ticks of 10 ms: blocks of a second and more are measured well.
+    Children of this process and the processes that train with it do not count. The kernel counts
+    in ticks of 10 ms, so the block should run for a second or more.
     """
     load, before = OtherLoad(), _read_cpu_times()
     yield load
@@ -214,33 +214,33 @@ def watch_load() -> Iterator[OtherLoad]:
 
 def _read_cpu_times() -> CpuTimes:
     machine = psutil.cpu_times()
-    # Linux counts the time of guests as user time, too. What a hypervisor takes away (steal) is
-    # missing here as if another process had used it.
+    # Linux counts the time of guests as user time too. Time that the hypervisor takes away (steal)
+    # is as unavailable as if another process had used it.
     kinds = ("user", "nice", "system", "irq", "softirq", "steal")
     busy = sum(float(getattr(machine, kind, 0.0)) for kind in kinds)
     return CpuTimes(time.perf_counter(), busy, _tree_seconds(_own_root()))
 
 
 def _own_root() -> psutil.Process:
-    """Return the process whose descendants are this run: itself, or the torchrun above it."""
+    """Return the root of this run's processes: this process, or the torchrun that started it."""
     own = psutil.Process()
     return own.parent() or own if process_count() > 1 else own
 
 
 def _tree_seconds(root: psutil.Process) -> float:
-    """Return the processor time of a process and its descendants, those that ended included."""
+    """Return the processor time of a process and its descendants, including ended ones."""
     seconds = 0.0
     for process in (root, *root.children(recursive=True)):
         try:
             times = process.cpu_times()
-        except psutil.Error:  # it ended just now: the time is its parent's now
+        except psutil.Error:  # it has just ended, and its time now counts for its parent
             continue
         seconds += times.user + times.system + times.children_user + times.children_system
     return seconds
 
 
 def timestamp() -> str:
-    """Return the time in UTC, as ISO 8601 to the second."""
+    """Return the current time in UTC, in ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -272,7 +272,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """Return the commit of distillora's own checkout and whether tracked files differ from it."""
+    """Return the commit of distillora's checkout, and whether tracked files differ from it."""
 
     def git(*words: str) -> str:
         done = subprocess.run(
@@ -285,7 +285,7 @@ def _git_state(folder: Path) -> tuple[str | None, bool | None]:
         return done.stdout.strip()
 
     try:
-        # an installed copy below somebody else's repository must not claim that one's commit
+        # a copy that is installed inside another repository must not report that one's commit
         if not git("ls-files", "--", "runtime.py"):
             return None, None
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "-uno"))

@@ -95,7 +95,7 @@ def visit(
     page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
     page.goto(f"{url}/?{urlencode(query)}")
-    page.get_by_text("What this app cannot do").wait_for(timeout=30_000)
+    page.get_by_text("Limits", exact=True).wait_for(timeout=30_000)
     settle(page)
     yield seen
     context.close()

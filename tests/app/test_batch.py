@@ -85,7 +85,7 @@ def test_the_scored_file_says_what_the_classifier_says(
 def test_every_probability_and_a_prefix_can_be_asked_for(open_app: OpenApp) -> None:
     page = upload(open_app(tab="Batch"), "texts.csv", as_csv())
     by_label(page.text_input, "Prefix of the added columns").input("emotion_")
-    by_label(page.checkbox, "The probability of every label too").check()
+    by_label(page.checkbox, "Add the probability of every label").check()
     page = button(page, "Score the file").click().run()
     columns = set(page.dataframe[1].value.columns)
     assert {"emotion_label", "emotion_score_joy", "emotion_error"} <= columns
@@ -104,14 +104,14 @@ def test_another_setting_asks_to_score_again(open_app: OpenApp) -> None:
     page = upload(open_app(tab="Batch"), "texts.csv", as_csv())
     page = button(page, "Score the file").click().run()
     page = by_label(page.selectbox, "Text column").select("id").run()
-    assert "score it again" in words_of(page)
+    assert "Score it again" in words_of(page)
     assert not page.get("download_button")
 
 
 def test_rows_that_cannot_be_scored_are_counted_and_named(open_app: OpenApp) -> None:
     page = upload(open_app(tab="Batch"), "texts.csv", b"text,n\namazing,1\n,2\n")
     page = button(page, "Score the file").click().run()
-    assert "1 of them without a score" in words_of(page)
+    assert "1 of them could not be scored" in words_of(page)
     assert "row 2" in words_of(page)
 
 
@@ -164,4 +164,4 @@ def test_the_column_of_texts_is_chosen_in_the_app_where_its_name_does_not_sugges
 
 
 def test_without_a_file_the_tab_says_what_it_does(open_app: OpenApp) -> None:
-    assert "Each row comes back as it was" in words_of(open_app(tab="Batch"))
+    assert "The result has all rows and columns of the file" in words_of(open_app(tab="Batch"))

@@ -101,7 +101,7 @@ def test_the_link_restores_the_view_and_holds_no_text(go: Callable[..., Page]) -
     type_text(page, SECRET)
     page.get_by_role("button", name="Predict Toxicity").click()
     settle(page)
-    page.get_by_text("By feeling").click()
+    page.get_by_text("By sentiment").click()
     settle(page)
     page.get_by_role("tab", name="Errors").click()
     settle(page)
@@ -162,7 +162,7 @@ def test_axe_finds_nothing(go: Callable[..., Page], tab: str, theme: str, width:
         page.get_by_role("button", name="Predict Toxicity").click()
         page.locator(".dl-bars").first.wait_for()
         page.get_by_text("History of this visit").click()
-    page.get_by_text("What this app cannot do").click()
+    page.get_by_text("Limits", exact=True).click()
     settle(page)
     found = problems(page)
     assert found == [], json.dumps(found, indent=1)
@@ -173,7 +173,7 @@ def test_axe_finds_nothing_in_examples_and_in_the_sidebar(
     go: Callable[..., Page], theme: str
 ) -> None:
     page = go(theme, examples="true")
-    page.get_by_test_id("stSidebar").get_by_text("Toxicity reading").click()
+    page.get_by_test_id("stSidebar").get_by_text("Toxicity rule").click()
     settle(page)
     found = problems(page)
     assert found == [], json.dumps(found, indent=1)

@@ -41,7 +41,7 @@ def test_a_data_folder_that_is_none_is_refused(
 ) -> None:
     done = run_cli("app", "--model", bundle, "--data", tmp_path / "gone", "--no-browser")
     assert done.code == 2
-    assert "is no folder" in done.err
+    assert "is not a folder" in done.err
 
 
 def test_a_port_in_use_is_refused(run_cli: Callable[..., Any], bundle: Path) -> None:

@@ -40,14 +40,14 @@ def test_a_single_label_model_has_no_ticks(open_app: OpenApp, few_labels: Path) 
     assert "dl-tick" not in html_of(page)
 
 
-def test_bars_can_be_grouped_by_feeling(open_app: OpenApp) -> None:
-    page = button(open_app(order="By feeling"), "Predict Emotion").click().run()
-    feelings = [bar.split("(")[1].split(")")[0] for bar in bars_of(page)]
-    assert list(dict.fromkeys(feelings)) == ["positive", "negative", "ambiguous", "neutral"]
-    assert feelings == sorted(feelings, key=["positive", "negative", "ambiguous", "neutral"].index)
+def test_bars_can_be_grouped_by_sentiment(open_app: OpenApp) -> None:
+    page = button(open_app(order="By sentiment"), "Predict Emotion").click().run()
+    groups = [bar.split("(")[1].split(")")[0] for bar in bars_of(page)]
+    assert list(dict.fromkeys(groups)) == ["positive", "negative", "ambiguous", "neutral"]
+    assert groups == sorted(groups, key=["positive", "negative", "ambiguous", "neutral"].index)
 
 
-def test_each_feeling_has_a_symbol_and_a_pattern_of_its_own(open_app: OpenApp) -> None:
+def test_each_sentiment_has_its_own_symbol_and_pattern(open_app: OpenApp) -> None:
     shown = html_of(button(open_app(), "Predict Emotion").click().run())
     for name, symbol in {
         "positive": "+",
@@ -61,9 +61,10 @@ def test_each_feeling_has_a_symbol_and_a_pattern_of_its_own(open_app: OpenApp) -
 def test_the_words_that_push_the_label_are_marked_and_named(open_app: OpenApp) -> None:
     page = button(open_app(), "Predict Emotion").click().run()
     shown = html_of(page)
-    assert '<span class="dl-for dl-level-3" title="+5.00: pushes it">amazing</span>' in shown
+    assert '<span class="dl-for dl-level-3" title="+5.00: for the label">amazing</span>' in shown
     assert (
-        '<span class="dl-against dl-level-1" title="−1.00: holds it back">believe</span>' in shown
+        '<span class="dl-against dl-level-1" title="−1.00: against the label">believe</span>'
+        in shown
     )
     assert "For joy: “amazing” +5.00. Against joy: “believe” −1.00." in shown
 
@@ -105,7 +106,7 @@ def test_a_clear_answer_is_not_called_unsure(open_app: OpenApp) -> None:
 def test_a_text_that_is_too_long_is_said_to_be_cut(open_app: OpenApp) -> None:
     page = open_app()
     page.text_area[0].input("amazing " * 100)
-    assert "longer than the model reads" in words_of(button(page, "Predict Emotion").click().run())
+    assert "The text was cut" in words_of(button(page, "Predict Emotion").click().run())
 
 
 @pytest.mark.parametrize("label", ["Predict Emotion", "Predict Toxicity"])
@@ -114,7 +115,7 @@ def test_without_a_text_it_asks_for_one(open_app: OpenApp, label: str) -> None:
     page.text_area[0].input("  ")
     page = button(page, label).click().run()
     assert not page.exception
-    assert "no text yet" in words_of(page)
+    assert "There is no text" in words_of(page)
 
 
 def test_markup_in_a_text_stays_text(open_app: OpenApp) -> None:
@@ -146,16 +147,16 @@ def test_the_emotions_and_the_threshold_of_toxicity_can_be_set(open_app: OpenApp
     page = open_app()
     page.text_area[0].input("lonely")
     page = button(page, "Predict Toxicity").click().run()
-    by_label(page.multiselect, "Emotions that count as hostile").select("sadness").run()
+    by_label(page.multiselect, "Hostile emotions").select("sadness").run()
     assert '<p class="dl-lead">Toxic' in html_of(page)
-    by_label(page.slider, "Toxic from").set_value(0.95).run()
+    by_label(page.slider, "Threshold").set_value(0.95).run()
     assert '<p class="dl-lead">Not toxic' in html_of(page)
 
 
 def test_without_hostile_emotions_it_asks_for_some(open_app: OpenApp, few_labels: Path) -> None:
     page = button(open_app(few_labels), "Predict Toxicity").click().run()
     assert not page.exception
-    assert "Choose the emotions of the toxicity reading" in words_of(page)
+    assert "The toxicity rule has no emotions" in words_of(page)
 
 
 def test_the_history_brings_back_a_text(open_app: OpenApp) -> None:
@@ -171,7 +172,7 @@ def test_the_history_brings_back_a_text(open_app: OpenApp) -> None:
 
 def test_the_history_can_be_forgotten(open_app: OpenApp) -> None:
     page = button(open_app(), "Predict Emotion").click().run()
-    page = button(page, "Forget all").click().run()
+    page = button(page, "Clear history").click().run()
     assert not bars_of(page)
     assert not [b for b in page.button if b.label.startswith("emotion:")]
 
@@ -179,7 +180,7 @@ def test_the_history_can_be_forgotten(open_app: OpenApp) -> None:
 def test_an_answer_to_an_older_text_says_so(open_app: OpenApp) -> None:
     page = button(open_app(), "Predict Emotion").click().run()
     page = page.text_area[0].input("love").run()
-    assert "before your last change" in words_of(page)
+    assert "The text has changed since this prediction" in words_of(page)
 
 
 def test_the_text_survives_a_look_at_another_tab(open_app: OpenApp) -> None:

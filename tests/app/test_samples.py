@@ -33,7 +33,7 @@ def test_example_texts_come_with_truth_prediction_and_toxicity(open_app: OpenApp
     by_label(page.slider, "Number of examples").set_value(10).run()
     shown = html_of(page)
     assert shown.count('class="dl-quote"') == 10
-    for row in ("True", "Predicted", "Labels that count", "Toxicity"):
+    for row in ("True", "Predicted", "Labels", "Toxicity"):
         assert shown.count(f"<dt>{row}</dt>") == 10
 
 
@@ -79,7 +79,7 @@ def test_an_error_is_a_text_whose_prediction_is_none_of_its_labels(
     drawn = [text for text, _ in draw_texts(Drawing(None, 100, 0))]
     seen = dict(zip(drawn, [p.label for p in classifier.predict(drawn)], strict=True))
     assert list(table["text"]) == [text for text in drawn if seen[text] not in true[text]]
-    assert "any* of the labels" in words_of(page)
+    assert "*any* of them counts as right" in words_of(page)
 
 
 def test_errors_are_filtered_by_true_and_predicted_label(open_app: OpenApp) -> None:
@@ -107,7 +107,7 @@ def test_a_filter_that_lets_nothing_through_says_how_to_go_on(open_app: OpenApp)
     )
     true.select(label)
     page = by_label(page.selectbox, "Predicted label").select(other).run()
-    assert "No error has this true and this predicted label" in words_of(page)
+    assert "No error has these labels" in words_of(page)
 
 
 def test_errors_come_with_a_heat_map(open_app: OpenApp) -> None:

@@ -232,7 +232,7 @@ def test_int8_that_loses_too_much_does_not_ship_unless_forced_and_then_the_card_
             export_arm(arm, out, ExportOptions(int8=True), QUIET)
         assert not out.exists()
         export_arm(arm, out, ExportOptions(int8=True, force=True), QUIET)
-    assert "did not pass its gate and was forced:** the int8 model loses" in (
+    assert "did not pass its check and was forced:** the int8 model loses" in (
         out / "README.md"
     ).read_text("utf-8")
 
@@ -267,7 +267,7 @@ def test_what_is_no_arm_or_no_place_for_a_bundle_is_refused(arm: Path, tmp_path:
         export_arm(arm.parent, tmp_path / "b", ExportOptions(), QUIET)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
-    with pytest.raises(RunFolderError, match="holds other files and no bundle"):
+    with pytest.raises(RunFolderError, match="contains files that are not a bundle"):
         export_arm(arm, tmp_path / "mine", ExportOptions(), QUIET)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "mine"
 

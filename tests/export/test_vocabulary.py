@@ -81,7 +81,7 @@ def test_a_vocabulary_that_is_small_enough_is_left_as_it_is() -> None:
 
 
 def test_fewer_tokens_than_the_texts_need_are_refused() -> None:
-    with pytest.raises(ModelError, match=r"need \d+ tokens, more than 8"):
+    with pytest.raises(ModelError, match=r"use \d+ tokens, so the vocabulary cannot be cut to 8"):
         prune(8)
 
 

@@ -152,7 +152,7 @@ def test_no_texts_give_no_predictions(classifier: TextClassifier) -> None:
 @pytest.mark.parametrize(
     ("texts", "options", "message"),
     [
-        (["w5", None], {}, "Text 1 is of type NoneType"),
+        (["w5", None], {}, "Text 1 is not a string, but of type NoneType"),
         ([b"w5"], {}, "bytes"),
         (["w5"], {"top_k": 0}, "top_k must be 1 or more"),
         (["w5"], {"batch_size": 0}, "batch_size must be 1 or more"),

@@ -139,7 +139,7 @@ def test_a_file_of_a_run_in_place_of_its_folder_is_answered_with_the_folder(
     for path in (run / "results.json", run / "arms" / "odd" / "seed-0"):
         done = run_cli(command, path)
         assert done.code == 2
-        assert f"Give the folder itself: {run}\n" in done.err
+        assert f"Give the run's folder instead: {run}\n" in done.err
     (tmp_path / "notes.txt").write_text("a text")
     done = run_cli(command, tmp_path / "notes.txt")
     assert done.code == 2 and "is a file. Give the folder of a run." in done.err

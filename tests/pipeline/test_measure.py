@@ -248,7 +248,7 @@ def test_a_busy_machine_is_warned_of_and_recorded(
     assert measurement is not None
     assert (measurement.busy, measurement.other_load) == (busy, cores)
     report = (run / "report.md").read_text()
-    assert ("kept 1.30 processor cores busy while speed was measured" in report) is busy
+    assert ("used 1.30 processor cores while speed was measured" in report) is busy
 
 
 @pytest.mark.slow

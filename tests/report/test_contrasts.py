@@ -47,20 +47,20 @@ def found(**changes: Any) -> ContrastEvidence:
         ),
         (
             {"detectable": None, "seeds": (1, 1)},
-            "One seed: the interval covers test texts alone.",
+            "One seed: the interval covers only the test texts.",
         ),
         (
             {"detectable": None, "seeds": (3, 1)},
-            "Too few seeds: 1 of ‘even’, and 3 are needed. The interval leaves out what another "
-            "seed of ‘even’ would change.",
+            "Too few seeds: 1 of ‘even’; 3 are needed. The interval does not cover other seeds of "
+            "‘even’.",
         ),
         (
             {"detectable": None, "seeds": (2, 1)},
-            "Too few seeds: 2 of ‘odd’ and 1 of ‘even’, and 3 are needed.",
+            "Too few seeds: 2 of ‘odd’ and 1 of ‘even’; 3 are needed.",
         ),
         (
             {"difference": Difference(mean=0, low=0, high=0, p=1), "detectable": 0.0},
-            "Nothing differs: both score the same, whichever test texts are drawn.",
+            "Nothing differs: both score the same on every draw of the test texts.",
         ),
         (
             {"difference": Difference(mean=0, low=-0.0002, high=0.0002, p=1), "detectable": 0.0003},
@@ -69,7 +69,7 @@ def found(**changes: Any) -> ContrastEvidence:
         ),
         (
             {"detectable": None, "seeds": (2, 2)},
-            "Too few seeds: 2 of ‘odd’ and 2 of ‘even’, and 3 are needed.",
+            "Too few seeds: 2 of ‘odd’ and 2 of ‘even’; 3 are needed.",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_row_has_difference_both_p_values_and_what_was_detectable(make_run) ->
     ]  # fmt: skip
     assert (first[2].spread, first[2].best, first[0].spread) == ("-0.4 to +2.8", True, "")
     assert (second[0].spread, second[2].best) == ("accuracy", False)
-    assert "corrected by Holm over these 2 contrasts." in table.note
+    assert "corrected by Holm’s method over these 2 contrasts." in table.note
 
 
 def test_a_contrast_with_too_few_seeds_has_no_corrected_p_and_is_not_counted(make_run) -> None:
@@ -97,10 +97,10 @@ def test_a_contrast_with_too_few_seeds_has_no_corrected_p_and_is_not_counted(mak
         results.evidence.model_copy(update={"contrasts": (found(), found(), single)})
     )
     assert [cell.text for cell in table.rows[2][2:6]] == ["+1.2", "0.021", "–", "–"]
-    assert "corrected by Holm over the 2 contrasts that have enough seeds." in table.note
-    assert "make no other one harder to show" in table.note
+    assert "corrected by Holm’s method over the 2 contrasts that have enough seeds." in table.note
+    assert "do not affect the correction" in table.note
     alone = contrast_table(results.evidence.model_copy(update={"contrasts": (single,)}))
-    assert "none is corrected: with so few seeds no contrast is tested." in alone.note
+    assert "not corrected: with so few seeds, no contrast is tested." in alone.note
 
 
 def test_nothing_is_detectable_where_nothing_differs(make_run) -> None:

@@ -48,7 +48,7 @@ def test_all_pairs_are_folded_and_called_exploratory(default_run):
     for table in (difference_matrix(results.evidence), pairs_table(results.evidence)):
         assert table.folded
         assert table.caption.startswith("Exploratory")
-        assert "none is corrected" in table.note
+        assert "without a correction for multiple testing" in table.note
         assert not any(cell.best for row in table.rows for cell in row)
 
 
@@ -69,7 +69,7 @@ def test_the_table_of_one_seed_claims_no_deviation(default_run):
         "±" in cell.spread for row in interval_table(results.evidence).rows for cell in row
     )
     assert "±" not in interval_table(results.evidence).note
-    assert "the test texts alone" in explained(results)
+    assert "the test texts only" in explained(results)
     assert "Satterthwaite" not in explained(results)
 
 
@@ -79,7 +79,7 @@ def test_arms_with_one_seed_among_others_are_told_of(make_run):
     mixed = (first, second.model_copy(update={"seeds": (0,)}))
     evidence = results.evidence.model_copy(update={"arms": mixed})
     text = explained(results.model_copy(update={"evidence": evidence}))
-    assert "the seeds of those arms that have several" in text
+    assert "the seeds of arms with several" in text
 
 
 def test_the_seeds_that_a_baseline_lacks_are_not_missed(make_run):
@@ -132,7 +132,7 @@ def test_multi_label_goes_by_macro_f1(make_run):
 
 
 def taught(results, **seeds):
-    """Set which seeds of its teacher each student's seeds learnt from."""
+    """Set which seeds of its teacher each student's seeds learned from."""
     arms = tuple(
         run.model_copy(update={"teacher_seeds": seeds[run.name](run.seed)})
         if run.name in seeds
@@ -167,7 +167,7 @@ def test_students_that_share_a_teacher_are_named_as_not_independent(make_run):
         results, odd=lambda seed: (0, 1), even=lambda seed: (seed,), tiny=lambda seed: (0,)
     )
     text = shared_teachers(changed).text
-    assert "The seeds of ‘odd’ and ‘tiny’ learnt from the same models of ‘teacher’" in text
+    assert "The seeds of ‘odd’ and ‘tiny’ learned from the same models of ‘teacher’" in text
     assert "not independent" in text
     assert shared_teachers(taught(results, odd=lambda seed: (seed,))) is None
     assert shared_teachers(results) is None

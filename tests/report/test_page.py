@@ -127,8 +127,8 @@ def test_the_main_table_holds_what_was_measured(report):
 def test_multi_label_quality_stands_at_one_half_and_at_tuned_thresholds(make_run):
     page, _, results, _ = write(make_run, task="multi_label")
     arm = results.arms[0]
-    plain = page.row("Labels from a probability of 0.5 on", arm.name)
-    tuned = page.row("Labels from a threshold of their own on, tuned on validation", arm.name)
+    plain = page.row("At a threshold of 0.5", arm.name)
+    tuned = page.row("At one threshold per label, tuned on validation", arm.name)
     assert f"{arm.metrics.test.hamming_loss:.4f}" in plain[5]
     assert f"{arm.metrics.test.tuned.f1_macro:.4f}" in tuned[3]
     main = page.row("Measured on the test split", arm.name)
@@ -147,10 +147,10 @@ def test_several_seeds_give_mean_and_standard_deviation(make_run):
 
 def test_what_was_not_measured_is_a_dash(report):
     page, *_ = report
-    cost = page.row("Cost of making, keeping and running", "odd")
+    cost = page.row("Cost of training, storing and running", "odd")
     assert cost[2] == "–"  # no adapter
     assert cost[4] == "–"  # no teacher
-    assert page.row("Cost of making, keeping and running", "lora")[2] == "3.04 MB"
+    assert page.row("Cost of training, storing and running", "lora")[2] == "3.04 MB"
     assert "None" not in page.text
     assert "nan" not in page.text.split()
 
@@ -211,8 +211,8 @@ def titles(results):
 def test_the_bundled_sample_and_a_row_limit_are_warned_of(make_run):
     page, _, _, run_dir = write(make_run, source="sample", limit=1500)
     for text in (page.text, (run_dir / "report.md").read_text()):
-        assert "No quality figure on this page means anything for real text" in text
-        assert "only the first 1,500 were used" in text
+        assert "Its quality figures mean nothing for real text" in text
+        assert "At most the first 1,500 rows of each split were used" in text
     assert page.text.index("Warning") < page.text.index("Best quality")
 
 
@@ -228,7 +228,7 @@ def test_the_origin_is_complete(report):
     assert ["torch", "2.13.0"] in page.tables["Packages"]
     assert "cd" * 32 in page.text
     assert "name: made-up" in page.text
-    assert "Rows dropped from training because their text is evaluated too: 66." in page.text
+    assert "Training rows left out because their text is in validation or test: 66." in page.text
 
 
 def test_one_arm_without_history_or_lengths_still_makes_a_report(make_run):
@@ -268,8 +268,8 @@ def test_an_older_run_without_evidence_still_makes_a_report(make_run):
     links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
     assert "#labels" in links
     assert not links & {"#evidence", "#confusions"}
-    assert not [caption for caption in page.tables if "thresholds were set" in caption]
-    assert "How much of the differences is chance was not worked out" in page.text
+    assert not [caption for caption in page.tables if "setting the thresholds" in caption]
+    assert "These results have no intervals or tests yet" in page.text
 
 
 def test_the_evidence_stands_in_page_and_markdown(report):
@@ -280,7 +280,7 @@ def test_the_evidence_stands_in_page_and_markdown(report):
     cell = next(row for row in matrix if row[0] == "even")[2]
     assert cell.startswith(f"{100 * found.mean:+.1f} p")
     assert page.row("Exploratory: all pairs, all metrics", "lora − odd")[1].startswith("-")
-    assert "cover the test texts alone" in page.text
+    assert "cover the test texts only" in page.text
     markdown = (run_dir / "report.md").read_text()
     assert "Exploratory: differences in weighted F1" in markdown
     assert "charts/intervals.svg" in markdown

@@ -192,7 +192,7 @@ def test_the_ladder_of_thresholds_has_a_column_each_and_marks_no_oracle(make_run
         "One, tuned",
         "Per label, tuned",
         "As shipped",
-        "Set how",
+        "Method",
         "Oracle, not a result",
     ]
     ladder = results.arms[0].ladder
@@ -209,7 +209,7 @@ def test_the_ladder_says_how_thresholds_were_set_at_each_seed(make_run):
         arm.model_copy(update={"threshold_method": methods[arm.seed]}) for arm in results.arms
     )
     table = quality_tables(results.model_copy(update={"arms": arms}))[-1]
-    column = table.header.index("Set how")
+    column = table.header.index("Method")
     assert [row[column].text for row in table.rows] == ["exact, smoothed"] * 2
 
 
@@ -237,9 +237,9 @@ def test_the_report_says_which_of_several_labels_counts_and_how_many_texts_have_
     _, results = make_run(arms=("odd",))
     note = label_note(with_any_label(results, 0.875))
     assert note.text == (
-        "Of the 1,200 test texts, 150 (12.5%) have several labels. One label per text counts, in "
-        "training and on test: the first one listed, in GoEmotions the one with the lowest "
-        "number. ‘Accuracy, any label’ counts a prediction as right if the text has that label."
+        "Of the 1,200 test texts, 150 (12.5%) have several labels. In training and on test, only "
+        "the first one listed counts (in GoEmotions, the one with the lowest number). ‘Accuracy, "
+        "any label’ accepts any label of the text."
     )
     assert "Accuracy, any label" not in label_note(results).text
     own = results.model_copy(update={"recipe": results.recipe | {"data": {"source": "table"}}})
@@ -263,7 +263,7 @@ def test_many_labels_are_cut_to_those_that_can_be_read(make_run):
     diagonal = tuple(map(tuple, np.eye(60, dtype=int).tolist()))
     arm = results.arms[0].model_copy(update={"confusions": diagonal})
     figure = confusion_figure(ArmSummary("odd", (arm,)), names, "single_label")
-    assert "Only the 40 most frequent of 60." in figure.note
+    assert "Only the 40 most frequent of 60 labels are shown." in figure.note
 
 
 def test_chart_labels_are_moved_apart():

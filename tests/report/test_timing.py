@@ -193,7 +193,7 @@ def test_a_run_without_any_speed_is_judged_by_size_alone(make_run) -> None:
     results = results.model_copy(update={"arms": arms, "measurement": None})
     verdict = judge(results)
     assert verdict.cheapest.name == "tiny"
-    assert "‘tiny’, 60.0 MB on disk: 4.5 times smaller than ‘odd’" in verdict.text
+    assert "‘tiny’ (60.0 MB on disk), 4.5 times smaller than ‘odd’" in verdict.text
     assert "fast" not in verdict.text
     assert describe_measurement(results) == ""
     page = build_report(results, run_dir).read_text()
@@ -247,8 +247,8 @@ def test_the_cost_section_says_when_how_and_on_what_speed_was_measured(make_run)
     for part in (
         "measured at 2025-01-02T04:05:06+00:00",
         "commit 0123456789ab, on Example CPU, 2 threads",
-        "in 5 rounds",
-        "Other programs used 0.02 processor cores meanwhile",
+        "in 5 interleaved rounds",
+        "Other programs used 0.02 processor cores during the measurement",
     ):
         assert part in cost
     assert "not in one session" not in judge(results).text
@@ -259,7 +259,7 @@ def test_speed_measured_on_a_busy_machine_is_told_beside_the_figures(make_run) -
     busy = {"busy": True, "other_load": 1.3, "dirty": True}
     measurement = results.measurement.model_copy(update=busy)
     results = results.model_copy(update={"measurement": measurement})
-    said = "Other programs kept 1.30 processor cores busy while speed was measured"
+    said = "Other programs used 1.30 processor cores while speed was measured"
     assert said in judge(results).text
     assert said in tradeoff_figure(results).note
     assert said in describe_measurement(results)

@@ -1,1 +1,1 @@
-"""The public functions and classes, which `import distillora` offers."""
+"""The public functions and classes of ``import distillora``."""

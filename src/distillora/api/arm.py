@@ -17,8 +17,8 @@ class Arm:
     """One arm of a finished run, at all its seeds.
 
     Attributes:
-        name: as in the recipe.
-        runs: what was measured at each seed, as in ``results.json``.
+        name: the arm's name in the recipe.
+        runs: its results at each seed, as in ``results.json``.
     """
 
     def __init__(self, layout: RunLayout, name: str, runs: tuple[ArmResult, ...]) -> None:
@@ -28,15 +28,15 @@ class Arm:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds at which it was trained."""
+        """The seeds at which the arm was trained."""
         return tuple(run.seed for run in self.runs)
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Figures on the test split, means over the seeds: shares in [0, 1], and the loss in nats.
+        """Test metrics, means over the seeds: shares in [0, 1], and the loss in nats.
 
-        Several labels: ``accuracy`` and F1 at the thresholds tuned on validation. What was not
-        measured is left out.
+        For multi-label tasks, ``accuracy`` and F1 are at the thresholds tuned on validation.
+        Metrics that were not measured are left out.
         """
         from distillora.report.summary import ArmSummary, operating_point
 
@@ -53,16 +53,16 @@ class Arm:
 
     @property
     def best_seed(self) -> int:
-        """The seed with the best validation figure: weighted F1, or average precision."""
+        """The seed with the best weighted F1 (multi-label: average precision) on validation."""
         from distillora.report.summary import chosen_by
 
         return max(self.runs, key=chosen_by).seed
 
     def folder(self, seed: int | None = None) -> Path:
-        """Return where it is, ``RUN/arms/ARM/seed-N``; of the best seed, if none is given.
+        """Return the arm's folder at a seed, by default the best one: ``RUN/arms/ARM/seed-N``.
 
         Raises:
-            InputError: it was not trained at this seed.
+            InputError: the arm was not trained at this seed.
         """
         chosen = self.best_seed if seed is None else seed
         if chosen not in self.seeds:
@@ -85,7 +85,7 @@ class Arm:
         license: str | None = None,
         progress: bool = True,
     ) -> Bundle:
-        """Make a bundle of it.
+        """Export the arm as a bundle.
 
         >>> import distillora as dl
         >>> dl.open_run("runs/tickets").arms["odd"].export("bundles/odd").manifest.origin.seed
@@ -93,12 +93,12 @@ class Arm:
 
         Args:
             out: the folder of the bundle.
-            seed: which of its models; by default the best one on validation.
+            seed: which model to export; by default the best one on validation.
             int8, int8_only, vocabulary, overwrite, force, license, progress: see
                 ``distillora.export``.
 
         Raises:
-            InputError: it was not trained at this seed.
+            InputError: the arm was not trained at this seed.
             ExportError, RunFolderError, IntegrityError: see ``distillora.export``.
         """
         return export(
@@ -119,7 +119,7 @@ class Arm:
 
 
 def flatten_run(run: ArmResult) -> dict[str, object]:
-    """Return the figures of an arm at a seed, one a column."""
+    """Return the figures of an arm at a seed as column -> value."""
     quality = {
         f"{name}_{key}": value
         for name, split in (("validation", run.metrics.validation), ("test", run.metrics.test))

@@ -1,4 +1,4 @@
-"""Bundles: made of a trained arm, opened, pushed to the Hub."""
+"""Bundles: export, open, push to the Hub."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distillora.signals.toxicity import ToxicityRule
 
 
 class Bundle(InferenceBundle):
-    """The folder that ships: models, tokenizer, model card and ``bundle.json``, its manifest.
+    """An exported model: a folder with models, tokenizer, model card and ``bundle.json``.
 
     >>> import distillora as dl
     >>> bundle = dl.open_run("runs/tickets").recommended.export("bundles/tickets")
@@ -22,8 +22,8 @@ class Bundle(InferenceBundle):
     'delivery'
 
     Attributes:
-        folder: where it is.
-        manifest: what ``bundle.json`` says: labels, task, thresholds, quality, files.
+        folder: the bundle's folder.
+        manifest: the content of ``bundle.json``: labels, task, thresholds, quality, files.
     """
 
     def load(
@@ -33,7 +33,7 @@ class Bundle(InferenceBundle):
         toxicity: ToxicityRule | None = None,
         threads: int | None = None,
     ) -> TextClassifier:
-        """Return its classifier; see ``distillora.load`` for arguments and errors."""
+        """Open the classifier; see ``distillora.load`` for arguments and errors."""
         return TextClassifier(self, precision=precision, toxicity=toxicity, threads=threads)
 
     def push_to_hub(
@@ -44,7 +44,7 @@ class Bundle(InferenceBundle):
         revision: str | None = None,
         token: str | None = None,
     ) -> str:
-        """Upload it and return its URL; see ``distillora.push_to_hub``."""
+        """Upload the bundle and return its URL; see ``distillora.push_to_hub``."""
         return push_to_hub(self.folder, repo_id, private=private, revision=revision, token=token)
 
 
@@ -55,7 +55,7 @@ def open_bundle(
 ) -> Bundle:
     """Open a bundle: a folder, a model on the Hub, or the starter; see ``distillora.load``.
 
-    ``notify`` receives one line if the Hub is asked, or if both could have been meant.
+    ``notify`` is called with one line if the Hub is used, or if the name is ambiguous.
     """
     return Bundle.open(find_bundle(model, token, notify))
 
@@ -72,10 +72,10 @@ def export(
     license: str | None = None,
     progress: bool = True,
 ) -> Bundle:
-    """Make a bundle of a trained arm: merged weights, ONNX, int8, thresholds, a model card.
+    """Export a trained arm as a bundle: merged weights, ONNX, int8, thresholds, a model card.
 
-    It is only written if it computes what the trained model does: every validation logit within
-    1e-4, and in int8 at most 0.005 of accuracy and macro F1 lost on validation.
+    The bundle is checked against the trained model: every validation logit must be within 1e-4,
+    and int8 may lose at most 0.005 of accuracy and of macro F1 on validation.
 
     >>> import distillora as dl
     >>> dl.export("runs/tickets/arms/odd/seed-0", "bundles/tickets").manifest.task
@@ -84,19 +84,21 @@ def export(
     Args:
         arm: the folder of a finished arm, ``RUN/arms/ARM/seed-N``.
         out: the folder of the bundle.
-        int8: add an int8 model: a quarter of the size, faster.
-        int8_only: ship int8 alone, without the files in fp32.
-        vocabulary: cut a WordPiece vocabulary to this many tokens: those of the training texts,
-            then the most frequent.
-        overwrite: replace a bundle that is in ``out``.
-        force: keep an export that does not pass; its card says so.
-        license: of the model, as the Hub writes it (``mit``); without it the card names none.
-        progress: show what is done, on standard error or in the notebook.
+        int8: add an int8 model: a quarter of the size, and faster.
+        int8_only: write the int8 model only, without fp32 files.
+        vocabulary: cut a WordPiece vocabulary to this many tokens: those in the training texts
+            first, then the most frequent ones.
+        overwrite: replace an existing bundle in ``out``.
+        force: keep an export that fails the check; its card says so.
+        license: the model's licence, one of the Hub's identifiers, such as ``mit``; by default the
+            card names none.
+        progress: show the progress on standard error or in the notebook.
 
     Raises:
-        ExportError: the export does not pass, by how much; nothing is written.
-        RunFolderError: ``arm`` is not a finished arm with an encoder, or ``out`` is in use.
-        IntegrityError: weights, data or results of the run do not belong together.
+        ExportError: the export fails the check; nothing is written.
+        RunFolderError: ``arm`` is not a finished arm with an encoder, or ``out`` contains other
+            files, or a bundle that must not be overwritten.
+        IntegrityError: weights, data and results of the run do not match.
         InputError: packages are missing.
     """
     require("train", "torch", "transformers", "onnx", "onnxscript")
@@ -123,24 +125,25 @@ def push_to_hub(
     revision: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload a bundle to the Hugging Face Hub; an interrupted upload can be repeated.
+    """Upload a bundle to the Hugging Face Hub; after an interruption, call it again.
 
     >>> import distillora as dl
     >>> dl.push_to_hub("bundles/tickets", "owner/tickets", private=True)
     'https://huggingface.co/owner/tickets'
 
     Args:
-        folder: of the bundle.
-        repo_id: ``owner/name``; created if there is none.
-        private: create a private repository, and refuse one that is public already.
-        revision: a branch, created from ``main`` if there is none; by default ``main``.
-        token: by default what ``huggingface_hub`` finds: HF_TOKEN, then ``hf auth login``.
+        folder: the bundle's folder.
+        repo_id: ``owner/name``; the repository is created if it does not exist.
+        private: create a private repository; an existing public one is refused.
+        revision: a branch, created from ``main`` if it does not exist; by default ``main``.
+        token: by default the one that ``huggingface_hub`` finds: HF_TOKEN, or else the token
+            saved by ``hf auth login``.
 
     Returns:
         The URL of the model.
 
     Raises:
-        BundleError: the folder is not a bundle, or ``repo_id`` no name of a repository.
+        BundleError: the folder is not a bundle, or ``repo_id`` is not a valid name.
         IntegrityError: a file of the bundle is damaged or missing; nothing is uploaded.
         HubError: no token, no permission, or the Hub refuses the upload.
         OfflineError: the Hub cannot be reached.

@@ -1,4 +1,4 @@
-"""From a source of any kind to a recipe: what is given, laid over what a recipe says."""
+"""Choose the recipe for a source, and apply the caller's settings to it."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def choose_recipe(
     settings: Mapping[str, Any] = MappingProxyType({}),
     resume: bool = False,
 ) -> Recipe:
-    """Read a recipe, and lay over it where the data is and which settings are changed.
+    """Read a recipe, and apply the given data and settings to it.
 
     Args:
         source: data, or a recipe; see ``distillora.compare``.
-        recipe: by default ``your-data``, named after the data, where the data is the user's own,
-            and ``goemotions-minilm`` elsewhere.
-        text, label, label_separator, split: the columns of the data.
-        task: instead of the recipe's.
-        seeds: how many, counted from 0, or which.
-        out: the run's folder, if not the one that is called like the recipe.
+        recipe: by default ``your-data``, named after the data, for the user's own data, and
+            ``goemotions-minilm`` otherwise.
+        text, label, label_separator, split: describe the data; see ``distillora.compare``.
+        task: overrides the recipe's.
+        seeds: their number, counted from 0, or a list.
+        out: the run's folder; by default ``runs/`` and the recipe's name.
         settings: key path -> value.
-        resume: whether a place that is gone may be one of which that run holds a copy.
+        resume: if the data is gone, use the copy in the run's folder.
 
     Raises:
-        InputError: no such recipe or data, or settings that contradict each other.
+        InputError: no such recipe or data, or contradictory settings.
     """
     place, named = _tell_apart(source, recipe)
     columns = {"text_column": text, "label_column": label, "split_column": split}
@@ -70,7 +70,7 @@ def choose_recipe(
     data = values.get("data") or {}
     if isinstance(data, Mapping):
         data = {**data, **given}
-        # again on top: another data set drops the recipe's configuration and revision, not these
+        # given settings go last: another data set resets the recipe's configuration and revision
         values["data"] = data if place is None else {**find(place, data), **given}
     if own and place is not None:
         values["name"] = _run_name(place)
@@ -82,7 +82,7 @@ def choose_recipe(
 
 
 def run_folder(out: str | Path | None, name: str) -> Path:
-    """Return the folder of a run: the one that is given, or the default of a recipe's name."""
+    """Return the folder of a run: the given one, or ``runs/`` and the recipe's name."""
     return Path("runs") / name if out is None else Path(out).expanduser()
 
 
@@ -96,12 +96,12 @@ def _tell_apart(
         return source, recipe
     if isinstance(source, Mapping | Recipe):
         if recipe is not None:
-            raise InputError("Two recipes are given. Give the data first, then `recipe`.")
+            raise InputError("There are two recipes. Give the data first, and one `recipe`.")
         return None, source
     if not isinstance(source, str | Path):
         raise InputError(
-            f"`data` is of type {type(source).__name__}. Give a file, a folder, the owner/name of "
-            "a data set on the Hub, a pandas DataFrame, or a recipe."
+            f"`data` cannot be of type {type(source).__name__}. Give a file, a folder, the "
+            "owner/name of a data set on the Hub, a pandas DataFrame, or a recipe."
         )
     if recipe is None and _is_recipe(str(source)):
         return None, str(source)
@@ -115,7 +115,7 @@ def _is_recipe(source: str) -> bool:
 
 def _read(recipe: RecipeLike, settings: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(recipe, Recipe):
-        # what it leaves open must stay open, to be chosen for the data
+        # unset settings must stay unset, because their defaults depend on the data
         return change_settings(recipe.model_dump(mode="json", exclude_unset=True), settings)
     if isinstance(recipe, Mapping):
         return change_settings(recipe, settings)
@@ -123,7 +123,7 @@ def _read(recipe: RecipeLike, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that say how the data is read, not where it is, by their last key."""
+    """Return the settings for reading the data, but not its location, by their last key."""
     found = {
         path.removeprefix("data."): value
         for path, value in settings.items()
@@ -145,7 +145,7 @@ def _locate(place: Place, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _finder(
     recipe: RecipeLike | None, settings: Mapping[str, Any], out: str | Path | None
 ) -> _Find:
-    """Return what finds a place as ``locate`` does, or else by the run that read its data there."""
+    """Return a function like ``locate`` that also finds data by the copy in a run's folder."""
 
     def find(place: Place, data: Mapping[str, Any]) -> dict[str, Any]:
         names = [_run_name(place), _GOEMOTIONS]
@@ -160,12 +160,12 @@ def _finder(
 
 
 def _is_own(data: Mapping[str, Any]) -> bool:
-    """Whether data is in any format but GoEmotions' own."""
+    """Whether data is the user's own, rather than in GoEmotions' format."""
     return data["source"] in ("table", "dataframe") or "hub_id" in data
 
 
 def _run_name(place: Place) -> str:
-    """Return the data's name as that of a run.
+    """Return a name for a run, from that of its data.
 
     >>> _run_name("data/My tickets.csv"), _run_name("owner/name")
     ('My-tickets', 'name')

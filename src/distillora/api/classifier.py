@@ -1,4 +1,4 @@
-"""The classifier as users meet it, and its shortcuts: ``load`` and ``predict_file``."""
+"""The public classifier, and the functions ``load`` and ``predict_file``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TextClassifier(Classifier):
-    """A bundle, ready to classify texts and files; make one with ``distillora.load``.
+    """A classifier of texts and files; open one with ``distillora.load``.
 
     >>> import distillora as dl
     >>> classifier = dl.load()
@@ -26,11 +26,11 @@ class TextClassifier(Classifier):
     'gratitude'
 
     Attributes:
-        labels: their names, in the order of the logits.
+        labels: label names, in the order of the logits.
         task: ``single_label`` or ``multi_label``.
-        precision: ``int8`` or ``fp32``, as it runs.
-        max_length: tokens per text that it reads.
-        toxicity: the rule of the toxicity signal; None if the labels do not allow one.
+        precision: ``int8`` or ``fp32``.
+        max_length: the maximum number of tokens per text.
+        toxicity: the toxicity rule; None for a model without emotion labels.
     """
 
     @classmethod
@@ -43,7 +43,7 @@ class TextClassifier(Classifier):
         threads: int | None = None,
         token: str | None = None,
     ) -> Self:
-        """Open a model; see ``distillora.load``."""
+        """Open a model; see ``distillora.load`` for arguments and errors."""
         bundle = Bundle.open(find_bundle(path, token))
         return cls(bundle, precision=precision, toxicity=toxicity, threads=threads)
 
@@ -61,27 +61,29 @@ class TextClassifier(Classifier):
         resume: bool = False,
         progress: bool = True,
     ) -> Summary:
-        """Classify each row of a file, and write the rows again with the predictions.
+        """Classify each row of a file, and write the rows with the predictions added.
 
         >>> classifier.predict_file("in.csv", "out.parquet").rows
         1000
 
         Args:
-            source: .csv, .tsv, .jsonl, .parquet or .txt (a text a line), or a binary stream.
+            source: .csv, .tsv, .jsonl, .parquet or .txt (one text per line), or a binary stream.
             target: a file of one of these formats, or a binary stream.
-            text_column: where the texts are, if the name of the column does not tell.
-            columns: what to add: label, score, labels, toxicity, toxic, truncated, scores (one
-                ``score_LABEL`` for each label); by default the first five. ``error`` is always
+            text_column: the column with the texts; by default found by its name.
+            columns: the columns to add: label, score, labels, toxicity, toxic, truncated, scores
+                (one ``score_LABEL`` per label); by default the first five. ``error`` is always
                 added.
-            prefix: put before the names of the added columns.
+            prefix: prefix of the added columns' names.
             source_format, target_format: csv, tsv, jsonl, parquet or text; needed for streams.
-            strict: refuse a row without a text, instead of writing its error.
-            resume: go on after an interruption.
-            progress: show it, on standard error or in the notebook.
+            strict: raise an error for a row that cannot be scored, instead of recording it.
+            resume: continue an interrupted run.
+            progress: show the progress on standard error or in the notebook.
 
         Raises:
             InputError: arguments that do not fit each other, the files or the model.
-            DataError: a torn file, a missing column, or ``strict`` and a bad row.
+            DataError: a malformed file, a missing column, or ``strict`` and a row that cannot be
+                scored.
+            RunFolderError: another process writes the same file.
             StorageError: the disk is full.
         """
         return score_file(
@@ -107,7 +109,7 @@ def load(
     threads: int | None = None,
     token: str | None = None,
 ) -> TextClassifier:
-    """Open a model for predictions on the CPU; neither PyTorch nor a GPU is needed.
+    """Open a model for prediction on the CPU, without PyTorch.
 
     >>> import distillora as dl
     >>> dl.load().predict("thanks a lot!")[0].label
@@ -115,16 +117,17 @@ def load(
 
     Args:
         model: the folder of a bundle, or ``owner/name`` or ``owner/name@revision`` of one on the
-            Hugging Face Hub; a folder goes first. By default the starter model inside the package.
-        precision: ``int8`` or ``fp32``; by default the faster one that the bundle has.
-        toxicity: another rule than the bundle's.
-        threads: of onnxruntime; by default one for each core.
-        token: for a private model on the Hub; by default what ``huggingface_hub`` finds: HF_TOKEN,
-            then ``hf auth login``.
+            Hugging Face Hub; a folder takes precedence. By default the starter model in the
+            package.
+        precision: ``int8`` or ``fp32``; by default the fastest that the bundle has.
+        toxicity: a rule to use instead of the bundle's.
+        threads: number of onnxruntime threads; by default one per core.
+        token: for a private model on the Hub; by default the one that ``huggingface_hub`` finds:
+            HF_TOKEN, or else the token saved by ``hf auth login``.
 
     Raises:
         BundleError: the folder is not a bundle, or the bundle does not have this precision.
-        IntegrityError: a file of it is damaged.
+        IntegrityError: a file of the bundle is damaged.
         InputError: the toxicity rule names a label that the model does not have.
         HubError: the Hub has no such model or revision, or you may not read it.
         OfflineError: the Hub cannot be reached.
@@ -144,7 +147,7 @@ def predict_file(
     token: str | None = None,
     **options: Any,
 ) -> Summary:
-    """Classify each row of a file, and write the rows again with the predictions.
+    """Classify each row of a file, and write the rows with the predictions added.
 
     >>> import distillora as dl
     >>> dl.predict_file("in.csv", "out.parquet", "bundles/tickets").rows
@@ -155,8 +158,8 @@ def predict_file(
         model, precision, toxicity, token: see ``load``.
 
     Raises:
-        InputError, DataError, StorageError: see ``TextClassifier.predict_file``.
-        BundleError, IntegrityError, OfflineError: see ``load``.
+        InputError, DataError, RunFolderError, StorageError: see ``TextClassifier.predict_file``.
+        BundleError, IntegrityError, HubError, OfflineError: see ``load``.
     """
     classifier = load(model, precision=precision, toxicity=toxicity, token=token)
     return classifier.predict_file(source, target, **options)

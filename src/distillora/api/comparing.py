@@ -1,4 +1,4 @@
-"""Training and comparing arms: ``compare``, and what can be seen before: ``preview``, ``audit``."""
+"""``compare``, which trains and compares arms, and its dry runs ``preview`` and ``audit``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Task = Literal["single_label", "multi_label"]
 
-# what the settings that messages name are called here
+# setting, as messages name it -> argument
 _ARGUMENTS = {
     **{"data": "`source`", "text_column": "`text`", "label_column": "`label`"},
     **{"split_column": "`split`"},
@@ -54,37 +54,37 @@ def compare(
     >>> results.recommended.name
     'odd'
 
-    Called again after an interruption, it goes on where it stopped. Arms that were made from other
-    data or settings are not reused: it stops and says what changed.
+    After an interruption, call it again: it continues where it stopped. Arms that were trained on
+    other data or settings are not reused: it raises an error that says what changed.
 
     Args:
-        source: the data: a table (.csv, .tsv, .jsonl, .parquet), a folder with a table for each
+        source: the data: a table (.csv, .tsv, .jsonl, .parquet), a folder with one table per
             split, ``owner/name`` of a data set on the Hub, ``hub`` (GoEmotions), ``sample`` (the
-            bundled one), or a pandas DataFrame, of which the run keeps a copy. Or a recipe, which
-            says where its data is: the name of one of distillora's, a .yaml file, a dict.
-        recipe: a recipe to use with the data; by default ``your-data``, and for GoEmotions
+            bundled sample), or a pandas DataFrame, of which the run keeps a copy. Or a recipe that
+            names its data: a bundled recipe by name, a .yaml file or a dict.
+        recipe: a recipe for the data; by default ``your-data``, and for GoEmotions
             ``goemotions-minilm``.
-        text, label: the columns of texts and labels, if their names do not tell.
-        label_separator: what separates several labels in one cell, such as ``|``.
-        split: the column that says train, validation or test; by default ``split``, if there is
-            one, and else the rows are divided, stratified by label.
-        task: ``single_label`` or ``multi_label``; by default what the data is.
-        seeds: how many, counted from 0, or which; by default the recipe's.
+        text, label: the columns with texts and labels; by default found by their names.
+        label_separator: the separator of several labels in one cell, such as ``|``.
+        split: the column with train, validation or test; by default ``split`` if there is one.
+            Without it, splits are drawn, stratified by label.
+        task: ``single_label`` or ``multi_label``; by default the recipe's, or detected.
+        seeds: their number, counted from 0, or a list; by default the recipe's.
         out: the run's folder; by default ``runs/`` and the name of the recipe.
-        jobs: how many arms to train at a time, each in a process of its own. A script needs the
-            usual ``if __name__ == "__main__":``.
-        settings: single settings of the recipe by their key path, such as
+        jobs: the number of arms to train at once, each in its own process. A script then needs
+            the usual ``if __name__ == "__main__":``.
+        settings: other settings of the recipe by key path, such as
             ``{"training.epochs": 2, "arms.lora.tuning.rank": 16}``.
-        retrain_changed: train the arms again that were made from other data or settings.
-        progress: show it, on standard error or in the notebook.
+        retrain_changed: retrain the arms whose data or settings have changed.
+        progress: show the progress on standard error or in the notebook.
 
     Raises:
-        RecipeError: a recipe that is not found, or settings that contradict each other.
-        DataError: a file, a column or a row that cannot be read as it stands.
-        RunFolderError: the folder is in use, or holds arms that were made from something else.
-        InputError: other arguments that cannot be used, or packages that are missing.
+        RecipeError: an unknown recipe, or contradictory settings.
+        DataError: a file, a column or a row that cannot be read.
+        RunFolderError: the folder is in use, or its arms were trained on other data or settings.
+        InputError: other arguments that cannot be used, or missing packages.
         OfflineError: the Hub cannot be reached.
-        StorageError: the disk is full; what is finished is kept.
+        StorageError: the disk is full; finished arms are kept.
     """
     require_training()
     if jobs < 1:
@@ -121,9 +121,9 @@ def preview(
     out: str | Path | None = None,
     **options: Any,
 ) -> RenderableType:
-    """Work out what ``compare`` would do, without doing it: arms, layers, parameters, steps.
+    """Return the plan of ``compare`` without running it: arms, layers, parameters, steps.
 
-    Of a run that is there already it says which arms are finished, which changed and why.
+    For an existing run, it also lists which arms are finished, which have changed and why.
 
     >>> import distillora as dl, rich
     >>> rich.print(dl.preview("tickets.csv"))  # doctest: +SKIP
@@ -134,7 +134,7 @@ def preview(
             ``settings`` of ``compare``.
 
     Returns:
-        What rich can print.
+        The plan, for ``rich.print``.
 
     Raises:
         InputError, DataError, OfflineError: see ``compare``.
@@ -160,7 +160,7 @@ def audit(source: Place | RecipeLike, **options: Any) -> AuditRecord:
         options: ``text``, ``label``, ``label_separator``, ``split``, ``settings`` of ``compare``.
 
     Returns:
-        The record; ``model_dump_json`` writes it, ``warnings`` are for people.
+        The audit: ``warnings`` is for people, ``model_dump_json()`` is for a file.
 
     Raises:
         InputError, DataError, OfflineError: see ``compare``.
@@ -174,13 +174,13 @@ def audit(source: Place | RecipeLike, **options: Any) -> AuditRecord:
 
 
 def is_helper() -> bool:
-    """Whether this process only helps another one, which ``torchrun`` started too, to train."""
+    """Whether this is one of ``torchrun``'s processes other than the first."""
     return os.environ.get("RANK", "0") != "0"
 
 
 @contextmanager
 def _as_arguments() -> Iterator[None]:
-    """Call settings by the names of the arguments in what is raised, and hide known warnings."""
+    """Name settings as arguments in error messages, and hide known warnings."""
     try:
         with warnings.catch_warnings():
             ignore_known_warnings()

@@ -1,4 +1,4 @@
-"""What a function needs that may not be there: optional packages, and models on the Hub."""
+"""Requirements of the public functions: optional packages, and models on the Hub."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from distillora.errors import InputError
 
 
 def require(group: str, *packages: str) -> None:
-    """Fail early, and with the remedy, where an optional group is not installed.
+    """Check early that the packages of an optional group are installed.
 
     Raises:
-        InputError: a package is missing.
+        InputError: a package is missing; the message has the command that installs it.
     """
     if missing := [name for name in packages if find_spec(name) is None]:
         raise InputError(f"This needs {', '.join(missing)}: pip install 'distillora[{group}]'")
 
 
 def require_training() -> None:
-    """Fail early where PyTorch and what belongs to it is not installed.
+    """Check early that the packages for training are installed.
 
     Raises:
         InputError: a package is missing.
@@ -33,10 +33,10 @@ def find_bundle(
     token: str | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Path:
-    """Return the folder of a model: the starter's, a folder, or a download from the Hub.
+    """Return the folder of a model: the starter's, a local one, or a download from the Hub.
 
     Raises:
-        BundleError: there is no starter model, or the repository on the Hub holds no bundle.
+        BundleError: there is no starter model, or the repository on the Hub contains no bundle.
         HubError: no such repository or revision, or no permission.
         OfflineError: the Hub cannot be reached.
     """

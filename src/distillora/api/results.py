@@ -1,4 +1,4 @@
-"""A finished run: its arms, its figures, its report."""
+"""The results of a finished run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """What a finished run measured; ``distillora.compare`` and ``distillora.open_run`` return it.
+    """The results of a finished run, from ``distillora.compare`` or ``distillora.open_run``.
 
-    In a notebook it is shown as a table. Figures are read from ``results.json`` when they are first
-    asked for, and do not change afterwards.
+    A notebook shows them as a table. They are read from ``results.json`` on first use and do not
+    change afterwards.
 
     >>> import distillora as dl
     >>> results = dl.open_run("runs/tickets")
@@ -33,7 +33,7 @@ class Results:
     ('odd', 0.9134)
 
     Args:
-        folder: of the run.
+        folder: the run's folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -42,11 +42,11 @@ class Results:
 
     @cached_property
     def record(self) -> Record:
-        """All of ``results.json``, validated; its schema documents every field.
+        """The content of ``results.json``, validated; its schema documents every field.
 
         Raises:
-            RunFolderError: there is none, since the run is not finished.
-            IntegrityError: it is torn, or of another schema version.
+            RunFolderError: the file is missing, because the run is not finished.
+            IntegrityError: the file is damaged, or has another schema version.
         """
         from distillora.evaluation.integrity import load_results
 
@@ -54,7 +54,7 @@ class Results:
 
     @cached_property
     def arms(self) -> Mapping[str, Arm]:
-        """Name -> arm, in the recipe's order; baselines and ensembles included."""
+        """Name -> arm, in the recipe's order, including baselines and ensembles."""
         from distillora.report.summary import summarise
 
         return MappingProxyType(
@@ -63,10 +63,10 @@ class Results:
 
     @property
     def recommended(self) -> Arm:
-        """The arm that the report's verdict names as the best: see ``distillora.report.verdict``.
+        """The arm that the report's verdict calls best; see ``distillora.report.verdict``.
 
-        It is chosen on validation, among the arms that can ship; a teacher larger than all others
-        does not compete.
+        It is chosen on validation among the arms that can be exported. A teacher that is larger
+        than all other arms does not compete.
         """
         from distillora.report.verdict import judge
 
@@ -74,16 +74,17 @@ class Results:
 
     @property
     def report(self) -> Path:
-        """The path of ``report.html``, which needs no other file."""
+        """The path of ``report.html``, a self-contained file."""
         return self._layout.report
 
     def to_pandas(self) -> DataFrame:
-        """Return a row for each arm at each seed; a figure that was not measured is NaN.
+        """Return a data frame with one row per arm and seed; a missing figure is NaN.
 
-        Columns: ``arm``, ``seed``, what it is (``init``, ``tuning``, ``objective``, ``layers``),
-        ``parameters`` and ``trainable`` (counts), quality as ``validation_...`` and ``test_...``
-        (shares in [0, 1]; loss in nats; thresholds of 0.5 unless the name has ``tuned``), and cost:
-        ``model_bytes``, ``training_seconds``, ``latency_ms`` (one text), ``throughput`` (texts/s).
+        Columns: ``arm``, ``seed``; its definition (``init``, ``tuning``, ``objective``,
+        ``layers``); ``parameters`` and ``trainable`` (counts); quality as ``validation_...`` and
+        ``test_...`` (shares in [0, 1], loss in nats, thresholds of 0.5 unless the name has
+        ``tuned``); and cost, such as ``model_bytes``, ``training_seconds``, ``latency_ms`` (one
+        text) and ``throughput`` (texts/s).
 
         Raises:
             InputError: pandas is missing.
@@ -94,12 +95,13 @@ class Results:
         return pd.DataFrame([flatten_run(run) for run in self.record.arms])
 
     def contrasts(self) -> DataFrame:
-        """Return a row for each question that the recipe asks, with its answer.
+        """Return a data frame with one row per contrast of the recipe.
 
         ``difference`` is ``first`` minus ``second`` in ``metric`` on test, a share in [-1, 1], with
-        the 95 % interval ``low`` to ``high``; ``p`` is raw, ``p_holm`` corrected for all contrasts
-        (Holm 1979), ``detectable`` the minimum detectable difference; both are NaN for a contrast
-        with too few seeds to be tested. ``shown`` says whether the difference is shown.
+        the 95 % interval ``low`` to ``high``. ``p`` is raw, ``p_holm`` is corrected for all tested
+        contrasts (Holm 1979), ``detectable`` is the minimum detectable difference; the last two are
+        NaN for a contrast with too few seeds for a test. ``shown`` says whether the difference is
+        shown.
 
         Raises:
             InputError: pandas is missing.
@@ -124,13 +126,13 @@ class Results:
         )
 
     def measure(self, *, progress: bool = True) -> Results:
-        """Measure again how fast the models are, write the report anew, and return the results.
+        """Measure the speed of the models again, rewrite the report, and return the new results.
 
-        Close what else is running first: the results say so if the machine was busy.
+        Close other programs first: the results record if the machine was busy.
 
         Raises:
-            RunFolderError: the run is in use, its models were not kept, or its folder holds
-                something else than its results are about.
+            RunFolderError: the run is in use, its models were not kept, or its files do not match
+                its results.
         """
         require_training()
         from distillora.pipeline import measure_again
@@ -139,10 +141,10 @@ class Results:
         return Results(self.folder)
 
     def write_report(self, *, progress: bool = True) -> Path:
-        """Make ``report.html`` and ``report.md`` again, and return the path of the first.
+        """Write ``report.html`` and ``report.md`` again, and return the path of the former.
 
         Raises:
-            RunFolderError: the folder holds something else than its results are about.
+            RunFolderError: the run's files do not match its results.
         """
         require_training()
         from distillora.report import write_report
@@ -161,7 +163,7 @@ class Results:
         return summary_table(self.record)
 
     def __str__(self) -> str:
-        """Write the table as plain text."""
+        """Return the table as plain text."""
         from rich.console import Console
 
         console = Console(width=120, color_system=None, force_terminal=False)
@@ -187,8 +189,8 @@ def open_run(folder: str | Path) -> Results:
     'odd'
 
     Raises:
-        RunFolderError: it is not the folder of a finished run.
-        IntegrityError: its results are torn, or of another schema version.
+        RunFolderError: the folder is not that of a finished run.
+        IntegrityError: its results are damaged, or have another schema version.
         InputError: packages are missing.
     """
     require_training()
@@ -199,17 +201,13 @@ def open_run(folder: str | Path) -> Results:
 
 
 def _check_folder(path: Path) -> None:
-    """Refuse a file or subfolder of a run, given instead of the run's folder.
-
-    Raises:
-        RunFolderError: it names the folder.
-    """
+    """Raise a RunFolderError for a file or a subfolder of a run, with the folder to give."""
     if (path / "results.json").is_file():
         return
     for folder in path.parents:
         if path.exists() and (folder / "results.json").is_file():
             raise RunFolderError(
-                f"{path} is inside a run's folder. Give the folder itself: {folder}"
+                f"{path} is inside a run's folder. Give the run's folder instead: {folder}"
             )
     if path.is_file():
         raise RunFolderError(f"{path} is a file. Give the folder of a run.")

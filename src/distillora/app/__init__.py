@@ -1,1 +1,1 @@
-"""The web app: a model's reading of texts, of a sample and of files, in the browser."""
+"""The web app: classify texts, samples and files in the browser."""

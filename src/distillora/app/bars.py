@@ -1,4 +1,4 @@
-"""Bar charts as HTML: read aloud as a list, drawn in the page's own light or dark colours."""
+"""Bar charts as HTML: a list for screen readers, drawn in the page's light or dark colours."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Bar:
     """One bar.
 
     Attributes:
-        label: a label of the model; its feeling gives symbol, colour and pattern.
+        label: a label of the model; its sentiment sets symbol, colour and pattern.
         share: length, in [0, 1].
-        tick: where to draw the tick mark, in [0, 1]; None for no tick.
-        value: what stands at its end.
-        told: the whole in words, for the pointer and for screen readers.
-        strong: whether the row stands out.
+        tick: position of the tick mark, in [0, 1]; None for no tick.
+        value: the text at the bar's end.
+        told: a description for tooltips and screen readers.
+        strong: whether the row is emphasised.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Bar:
 
 
 def probability_bars(prediction: Prediction, classifier: TextClassifier) -> list[Bar]:
-    """Return a bar for each label, the most probable first, with its threshold as the tick."""
+    """Return one bar per label, the most probable first, with its threshold as the tick."""
     thresholds = thresholds_of(classifier)
     return [
         _probability_bar(label, score, thresholds.get(label), label in prediction.labels)
@@ -42,7 +42,7 @@ def probability_bars(prediction: Prediction, classifier: TextClassifier) -> list
 
 
 def thresholds_of(classifier: TextClassifier) -> dict[str, float]:
-    """Return label -> threshold; empty for a single-label model, which has none."""
+    """Return label -> threshold; empty for a single-label model."""
     if classifier.thresholds is None:
         return {}
     return dict(zip(classifier.labels, map(float, classifier.thresholds), strict=True))
@@ -52,10 +52,10 @@ def draw_bars(bars: Sequence[Bar], caption: str, *, grouped: bool = False, tick:
     """Return the chart.
 
     Args:
-        bars: in their order.
-        caption: what the chart shows.
-        grouped: under a heading for each feeling, instead of all in one list.
-        tick: what the tick mark means; empty if there are none.
+        bars: the bars, in order.
+        caption: the chart's caption.
+        grouped: show a heading for each sentiment instead of one list.
+        tick: the meaning of the tick marks; empty if there are none.
     """
     order = [f.name for f in (*SENTIMENTS, OTHER)]
     if grouped:

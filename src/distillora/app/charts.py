@@ -1,8 +1,8 @@
-"""The colours of charts, light and dark; those of the report's page (``report.theme``).
+"""The app's charts and their colours, light and dark.
 
-A chart is drawn once, in the light colours. A style sheet gives each of them its dark counterpart,
-so a chart follows the reader's theme the moment it changes, as the rest of the page does.
-The colours stand here again because the report needs packages that the app does without.
+A chart is drawn once, in the light colours. A style sheet maps each of them to its dark
+counterpart, so charts follow the theme of the page. The colours are those of ``report.theme``,
+repeated here because the report needs packages that the app does not have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distillora.app.sentiment import mark
 
 FONT = '"Source Sans", sans-serif'
 
-# name -> (light, dark); every light colour occurs once, since it is how a chart's colours are found
+# name -> (light, dark); light colours must be unique, because the style sheet matches on them
 COLOURS = {
     "ink": ("#1c2431", "#e6eaf1"),
     "muted": ("#566072", "#a3aebf"),
@@ -36,22 +36,22 @@ _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 
 
 def colour(name: str) -> str:
-    """Return a colour as it is drawn."""
+    """Return a colour by its name, in the light theme."""
     return COLOURS[name][0]
 
 
 def model_colours(count: int) -> list[str]:
-    """Return a colour for each of some models."""
+    """Return one colour per model."""
     return [_MODELS[i % len(_MODELS)] for i in range(count)]
 
 
 def model_shapes(count: int) -> list[str]:
-    """Return a shape for each of some models."""
+    """Return one point shape per model."""
     return [_SHAPES[i % len(_SHAPES)] for i in range(count)]
 
 
 def chart_css() -> str:
-    """Return the style sheet that gives the colours of charts their dark counterparts."""
+    """Return the style sheet that maps chart colours to their dark counterparts."""
     rules = [
         f'.stVegaLiteChart [{paint}="{light}"] {{ {paint}: light-dark({light}, {dark}); }}'
         for light, dark in COLOURS.values()
@@ -60,13 +60,13 @@ def chart_css() -> str:
     return f"<style>{' '.join(rules)}</style>"
 
 
-# axis titles, axis labels and legend: a chart's height holds them too
+# pixels for axis titles, axis labels and legend, which are part of a chart's height
 _AROUND = 120
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """A field of the heat map: how many texts of a true label were given a label."""
+    """A cell of the heat map: the number of texts with a true and a predicted label."""
 
     true: str
     predicted: str
@@ -74,7 +74,7 @@ class Confusion:
 
 
 def confusion_chart(cells: Sequence[Confusion], order: Sequence[str]) -> alt.LayerChart:
-    """Draw a heat map: true labels down, predicted labels across; each field has its number."""
+    """Draw a heat map of text counts: true labels down, predicted labels across."""
     most = max(cell.texts for cell in cells)
     rows = [
         {"true": mark(c.true), "predicted": mark(c.predicted), "texts": c.texts,
@@ -110,7 +110,7 @@ def confusion_chart(cells: Sequence[Confusion], order: Sequence[str]) -> alt.Lay
 def comparison_chart(
     scores: Sequence[tuple[str, dict[str, float]]], labels: Sequence[str]
 ) -> alt.LayerChart:
-    """Draw each model's probability of some labels: a point of its own shape for each model."""
+    """Draw each model's probability of some labels, with one point shape per model."""
     names = [name for name, _ in scores]
     rows = [
         {"label": mark(label), "model": name, "probability": found[label]}

@@ -1,4 +1,4 @@
-"""Starting the web app."""
+"""Start the web app."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
     """Serve the app until it is interrupted.
 
     Args:
-        options: what it shows.
-        host, port: where it listens.
-        browser: open it in a browser at once.
+        options: what to show.
+        host, port: where to listen.
+        browser: open the app in a browser.
 
     Raises:
-        InputError: the address cannot be listened on.
+        InputError: the app cannot listen on this address.
         BundleError, RunFolderError, DataError: see ``check_options``.
     """
     check_options(options)
@@ -26,7 +26,7 @@ def launch(options: Options, host: str, port: int, *, browser: bool) -> None:
     from streamlit.web import cli
 
     script = Path(distillora.app.__file__).with_name("main.py")
-    print(f"Opening the app on http://{host}:{port}; Ctrl+C ends it.")
+    print(f"Opening the app at http://{host}:{port}. Press Ctrl+C to stop it.")
     cli.main(
         [
             "run",

@@ -1,4 +1,4 @@
-"""The page: what stands around the tabs, and which tab is open. Streamlit runs this file."""
+"""The page around the tabs. Streamlit runs this file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def show(options: Options) -> None:
         _show_tabs(view)
     except DistilloraError as error:
         st.error(str(error), icon=":material/error:")
-    with st.expander("What this app cannot do", icon=":material/info:"):
+    with st.expander("Limits", icon=":material/info:"):
         st.markdown(words.limits(view.classifier.labels))
         st.caption(words.PRIVACY)
 

@@ -1,4 +1,4 @@
-"""The models that the app offers: bundles, the starter, the arms of a run."""
+"""The models in the app: bundles, the starter model, the arms of a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from distillora.inference.classifier import TextClassifier, starter_folder
 
 @dataclass(frozen=True)
 class Choice:
-    """A model to choose.
+    """A model that the user can choose.
 
     Attributes:
-        title: for people, and for links; no two choices have the same, and none holds a path.
-        folder: its bundle, or the folder of a trained arm.
-        precision: which file of the bundle; the fastest if None.
+        title: unique, for display and for links; without paths.
+        folder: a bundle, or the folder of a trained arm.
+        precision: the precision to run; None means the fastest in the bundle.
         is_arm: whether ``folder`` is an arm that must be converted first.
     """
 
@@ -35,10 +35,10 @@ class Choice:
 
 
 def find_choices(options: Options) -> list[Choice]:
-    """List the models, the one to begin with first.
+    """List the models, the initial one first.
 
     Raises:
-        BundleError: a folder is no bundle, or there is no model at all.
+        BundleError: a folder is not a bundle, or there is no model at all.
         RunFolderError: the run is not finished.
     """
     found = [choice for folder in options.models for choice in _of_bundle(folder)]
@@ -53,7 +53,7 @@ def find_choices(options: Options) -> list[Choice]:
 
 
 def arms_without_weights(run: Path) -> list[str]:
-    """Name the arms of a run that are neither bundled nor kept as a model."""
+    """Return the names of a run's arms that have neither a bundle nor a model."""
     return [name for name, root in _arm_folders(run) if _usable(root) is None]
 
 
@@ -62,7 +62,7 @@ def open_classifier(choice: Choice) -> TextClassifier:
     """Open a model once for all visitors.
 
     Raises:
-        InputError: an arm must be converted, and the packages for that are missing.
+        InputError: an arm must be converted, and the packages for it are missing.
         IntegrityError: a file of the bundle is damaged.
     """
     folder = _convert(choice.folder) if choice.is_arm else choice.folder
@@ -70,7 +70,7 @@ def open_classifier(choice: Choice) -> TextClassifier:
 
 
 def model_bytes(classifier: TextClassifier) -> int:
-    """Return the size of the one model file that the classifier runs."""
+    """Return the size of the model file that the classifier runs, in bytes."""
     return classifier.bundle.manifest.files[ONNX_FILES[classifier.precision]].bytes
 
 
@@ -93,7 +93,7 @@ def _of_run(run: Path) -> list[Choice]:
 
 
 def _arm_folders(run: Path) -> list[tuple[str, Path]]:
-    """Return each encoder's name and its folder at its first seed; other arms cannot be opened."""
+    """Return the name and the folder at the first seed of each arm with an encoder."""
     layout = RunLayout(run)
     first: dict[str, ArmLayout] = {}
     for arm in filter(lambda arm: arm.is_encoder, Results.load(layout.results).arms):
@@ -102,7 +102,7 @@ def _arm_folders(run: Path) -> list[tuple[str, Path]]:
 
 
 def _usable(arm: Path) -> Path | None:
-    """Return the arm's bundle, the arm itself if it can be converted, else None."""
+    """Return the arm's bundle, or the arm if it can be converted, or None."""
     if (arm / "bundle").is_dir():
         return arm / "bundle"
     return arm if (arm / "model").is_dir() else None
@@ -111,9 +111,9 @@ def _usable(arm: Path) -> Path | None:
 def _convert(arm: Path) -> Path:
     if find_spec("torch") is None:
         raise InputError(
-            f"{arm.parent.name} is not a bundle yet, and making one needs the training packages. "
-            "Where they are installed (pip install 'distillora[train]'), run "
-            f"`distillora export {arm} --out FOLDER`; then start the app with `--model FOLDER`."
+            f"{arm.parent.name} has not been exported yet, and exporting needs the training "
+            "packages. Install them (pip install 'distillora[train]'), run "
+            f"`distillora export {arm} --out FOLDER`, and start the app with `--model FOLDER`."
         )
     from distillora.exporting import convert_arm
 

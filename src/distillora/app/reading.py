@@ -1,4 +1,4 @@
-"""What a prediction means in words: how sure the model is, and both readings of toxicity."""
+"""Predictions in words: how sure the model is, toxicity by both rules, effects of words."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from distillora.probabilities import TaskType
 from distillora.signals.toxicity import ORIGINAL_EMOTIONS, ToxicityRule, measure_toxicity
 
 CLOSE = 0.1
-"""Two probabilities that differ by less are close."""
+"""Two probabilities are close if they differ by less than this."""
 
 
 @dataclass(frozen=True)
 class ToxicityReading:
-    """Both readings of one text.
+    """The toxicity of one text by both rules.
 
     Attributes:
-        by_label: the original rule; None if the model knows none of its emotions.
-        mass: probability on the rule's emotions; None without a rule.
-        toxic: whether the mass reaches the rule's threshold.
+        by_label: the original study's rule; None if the model has none of its emotions.
+        mass: the probability of the rule's emotions, in [0, 1]; None without a rule.
+        toxic: whether ``mass`` reaches the rule's threshold.
         parts: emotion of the rule -> its probability, the highest first.
     """
 
@@ -37,7 +37,7 @@ class ToxicityReading:
 def read_toxicity(
     prediction: Prediction, rule: ToxicityRule | None, task: TaskType
 ) -> ToxicityReading:
-    """Read the toxicity of a text from its emotions, by both rules."""
+    """Compute the toxicity of a text from its emotions, by both rules."""
     known = set(ORIGINAL_EMOTIONS) & set(prediction.scores)
     by_label = prediction.label in ORIGINAL_EMOTIONS if known else None
     if rule is None:
@@ -50,7 +50,7 @@ def read_toxicity(
 
 
 def tell_doubt(prediction: Prediction, classifier: TextClassifier) -> str | None:
-    """Say why the model is unsure; None if it is not."""
+    """Explain why the model is unsure; None if it is not."""
     first, second = list(prediction.scores.items())[:2]
     thresholds = thresholds_of(classifier)
     if thresholds and not prediction.labels:
@@ -58,21 +58,21 @@ def tell_doubt(prediction: Prediction, classifier: TextClassifier) -> str | None
             prediction.scores, key=lambda label: prediction.scores[label] / thresholds[label]
         )
         return (
-            f"No label reaches its threshold. The nearest is {near} with "
-            f"{prediction.scores[near]:.2f} of {thresholds[near]:.2f}, so take "
-            f"{prediction.label} as a guess."
+            f"No label reaches its threshold. The closest is {near} with "
+            f"{prediction.scores[near]:.2f} of {thresholds[near]:.2f}, so {prediction.label} is "
+            "only a guess."
         )
     both_count = first[0] in prediction.labels and second[0] in prediction.labels
     if first[1] - second[1] < CLOSE and not both_count:
         return (
             f"{first[0].capitalize()} ({first[1]:.2f}) and {second[0]} ({second[1]:.2f}) are "
-            "close. The model can hardly tell which it is."
+            "close, so either may be right."
         )
     return None
 
 
 def tell_labels(prediction: Prediction, most: int = 3) -> str:
-    """Name the labels that count with their probabilities, or else the most probable one."""
+    """List the predicted labels with their probabilities, or else the most probable one."""
     named = prediction.labels[:most] or (prediction.label,)
     told = ", ".join(f"{label} {prediction.scores[label]:.2f}" for label in named)
     more = len(prediction.labels) - most
@@ -80,12 +80,12 @@ def tell_labels(prediction: Prediction, most: int = 3) -> str:
 
 
 _LEVELS = 3
-# effects below this are nothing to speak of: a logit moves by so much for no reason
+# smaller effects are not shown: a logit moves that much with any change
 _LEAST = 0.05
 
 
 def highlight(explanation: Explanation) -> str:
-    """Return the text as HTML with its words marked."""
+    """Return the text as HTML, with its words marked by their effects."""
     parts, end = [], 0
     most = max((abs(word.effect) for word in explanation.words), default=0.0)
     for word in explanation.words:
@@ -97,7 +97,7 @@ def highlight(explanation: Explanation) -> str:
 
 
 def tell_effects(explanation: Explanation, most: int = 4) -> str:
-    """Say which words did most, as Markdown-free text in one or two sentences."""
+    """Name the words with the largest effects, in one or two sentences of plain text."""
     pushed = sorted((w for w in explanation.words if w.effect > _LEAST), key=lambda w: -w.effect)
     held = sorted((w for w in explanation.words if w.effect < -_LEAST), key=lambda w: w.effect)
     label, said = explanation.label, []
@@ -117,7 +117,7 @@ def _mark(word: WordEffect, most: float) -> str:
     if abs(word.effect) <= _LEAST:
         return text
     level = min(_LEVELS, 1 + int(_LEVELS * abs(word.effect) / most)) if most else 1
-    side, way = ("for", "pushes it") if word.effect > 0 else ("against", "holds it back")
+    side, way = ("for", "for the label") if word.effect > 0 else ("against", "against the label")
     title = f"{_signed(word.effect)}: {way}"
     return f'<span class="dl-{side} dl-level-{level}" title="{escape(title)}">{text}</span>'
 

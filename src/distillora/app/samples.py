@@ -1,4 +1,4 @@
-"""Texts with true labels: drawn at random from a data set, scored once."""
+"""Random samples of texts with true labels, and their predictions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ENOUGH = 200
 
 @dataclass(frozen=True)
 class Drawing:
-    """Which texts to draw: from where (None: the bundled sample), how many, and the draw's number.
+    """A random draw: data folder (None: the bundled sample), number of texts, and seed.
 
-    The same drawing always holds the same texts.
+    The same drawing always gives the same texts.
     """
 
     folder: Path | None
@@ -31,7 +31,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class SampledText:
-    """A text, the labels that people gave it, and what the model says."""
+    """A text with its true labels and its prediction."""
 
     text: str
     truth: tuple[str, ...]
@@ -39,7 +39,7 @@ class SampledText:
 
     @property
     def is_right(self) -> bool:
-        """Whether the most probable label is any of the true ones."""
+        """Whether the most probable label is one of the true labels."""
         return self.prediction.label in self.truth
 
 
@@ -48,7 +48,7 @@ def open_dataset(folder: Path | None) -> Dataset:
     """Read the data once for all visitors.
 
     Raises:
-        DataError: a file, a row or a label that cannot be read.
+        DataError: a file, a row or a label cannot be read.
     """
     if folder is None:
         return read_dataset(Data(source="sample"))
@@ -56,12 +56,12 @@ def open_dataset(folder: Path | None) -> Dataset:
 
 
 def splits_to_draw_from(dataset: Dataset) -> tuple[str, ...]:
-    """Return ``test``, and ``validation`` too where test alone is small; never ``train``."""
+    """Return ``test``, and also ``validation`` if test is small; never ``train``."""
     return ("test",) if len(dataset.splits["test"]) >= ENOUGH else ("test", "validation")
 
 
 def draw_texts(drawing: Drawing) -> list[tuple[str, tuple[str, ...]]]:
-    """Return random texts with the names of their labels; fewer if the data has fewer."""
+    """Return random texts with their label names; fewer if the data has fewer."""
     dataset = open_dataset(drawing.folder)
     pool = [
         (text, tuple(dataset.label_names[i] for i in labels))
@@ -73,9 +73,9 @@ def draw_texts(drawing: Drawing) -> list[tuple[str, tuple[str, ...]]]:
     return random.Random(drawing.number).sample(pool, min(drawing.size, len(pool)))
 
 
-@st.cache_data(show_spinner="Reading the texts …", max_entries=24)
+@st.cache_data(show_spinner="Classifying the texts …", max_entries=24)
 def score_drawing(choice: Choice, drawing: Drawing) -> list[SampledText]:
-    """Let a model read a drawing."""
+    """Classify the texts of a drawing."""
     drawn = draw_texts(drawing)
     predictions = open_classifier(choice).predict([text for text, _ in drawn])
     return [
@@ -85,13 +85,13 @@ def score_drawing(choice: Choice, drawing: Drawing) -> list[SampledText]:
 
 
 def describe_source(folder: Path | None) -> str:
-    """Say where examples come from, in a sentence."""
+    """Return a sentence about the source of the examples."""
     dataset = open_dataset(folder)
     splits = " and ".join(splits_to_draw_from(dataset))
     if folder is None:
         return (
-            f"Texts of the sample that comes with distillora ({splits}): short texts written in "
-            "the manner of GoEmotions' comments. They show how the app works; how good a model "
-            "is, only real data can tell (start the app with `--data FOLDER`)."
+            f"Texts from distillora's bundled sample ({splits}), written in the style of "
+            "GoEmotions. They show how the app works, but not how good a model is: for that, start "
+            "the app with real data (`--data FOLDER`)."
         )
-    return f"Comments of the data folder “{folder.name}” ({splits})."
+    return f"Texts from the data folder “{folder.name}” ({splits})."

@@ -1,4 +1,4 @@
-"""Scoring an uploaded file: a preview of its first rows, then all of it by bulk scoring."""
+"""Uploaded files: a preview of the first rows, and bulk scoring."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PREVIEW_ROWS = 5
 
 
 class WatchedClassifier(TextClassifier):
-    """An open classifier with another toxicity rule, which reports how many texts it has scored.
+    """An open classifier with another toxicity rule that reports its progress.
 
-    It shares the opened model, so it costs nothing to make.
+    It shares the opened model, so it is cheap to make.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class WatchedClassifier(TextClassifier):
     def predict(
         self, texts: str | Sequence[str], *, top_k: int | None = None, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
-        """Score texts as the classifier does, and report after each piece."""
+        """Classify texts, and report the number done after each piece."""
         rows = [texts] if isinstance(texts, str) else texts
         found: list[Prediction] = []
         for start in range(0, len(rows), 8 * batch_size):
@@ -57,7 +57,7 @@ class WatchedClassifier(TextClassifier):
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """A scored file: its content, its name, and what became of its rows."""
+    """A scored file: its content, name and format, and a summary of its rows."""
 
     content: bytes
     name: str
@@ -73,7 +73,7 @@ def format_of(name: str) -> Format:
     """
     extension = PurePath(name).suffix.lower()
     if extension not in TABLE_EXTENSIONS:
-        raise DataError(f"{name}: upload a file that ends in {', '.join(TABLE_EXTENSIONS)}.")
+        raise DataError(f"{name}: give a file that ends in {', '.join(TABLE_EXTENSIONS)}.")
     return EXTENSIONS[extension]
 
 
@@ -120,7 +120,8 @@ def score_upload(
     """Score a file in memory.
 
     Raises:
-        DataError, InputError: the file, or a column's name, does not fit.
+        DataError: the file cannot be read.
+        InputError: the name of an added column is taken.
     """
     kind, written = format_of(name), io.BytesIO()
     columns = ["label", "score", "labels"]

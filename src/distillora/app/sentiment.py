@@ -1,6 +1,6 @@
-"""The four groups of feeling, each with a symbol and a pattern, since colour alone is not enough.
+"""Sentiment groups of the labels, with symbols and patterns, because colour alone is not enough.
 
-The groups are GoEmotions' own (see ``data.taxonomy``). A label that is none of its 28 stands apart.
+The groups are GoEmotions' own (``data.labels.SENTIMENT``). Labels of other data form a fifth group.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from distillora.data.labels import SENTIMENT
 
 @dataclass(frozen=True)
 class Sentiment:
-    """A group of labels: its name, the symbol beside each label, and the pattern in words."""
+    """A group of labels: its name, the symbol next to each label, and the pattern in words."""
 
     name: str
     symbol: str
@@ -36,7 +36,7 @@ def sentiment_of(label: str) -> Sentiment:
 
 
 def feelings_among(labels: Sequence[str]) -> list[Sentiment]:
-    """Return the groups that occur among labels, in their fixed order."""
+    """Return the groups of some labels, in fixed order."""
     found = {sentiment_of(label) for label in labels}
     return [feeling for feeling in (*SENTIMENTS, OTHER) if feeling in found]
 

@@ -1,4 +1,4 @@
-"""What the app is started with, and how Streamlit is set up for it."""
+"""The options of the app, and the settings of Streamlit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from distillora.inference.classifier import starter_folder
 
 MAX_UPLOAD_MB = 20
 
-# the same colours as the report's page; both contrast with their grounds by 4.5 to 1 or more
+# the colours of the report; text has a contrast of at least 4.5 to 1
 CONFIG: dict[str, dict[str, Any]] = {
     "browser": {"gatherUsageStats": False},
     "client": {"toolbarMode": "viewer", "showErrorDetails": "none"},
@@ -43,12 +43,12 @@ CONFIG: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """What ``distillora app`` was asked to show.
+    """The options of ``distillora app``.
 
     Attributes:
         models: bundles; the starter model if there are none.
-        run: a run whose arms and report the app shows.
-        data: a folder to draw examples from; the bundled sample without it.
+        run: a run whose arms and report are shown.
+        data: the folder to draw examples from; None for the bundled sample.
     """
 
     models: tuple[Path, ...] = ()
@@ -56,7 +56,7 @@ class Options:
     data: Path | None = None
 
     def words(self) -> list[str]:
-        """Return the command-line words that ``parse`` reads back."""
+        """Return the command-line arguments that ``parse`` reads."""
         words = [f"--model={path.resolve()}" for path in self.models]
         words += [f"--run={self.run.resolve()}"] if self.run else []
         words += [f"--data={self.data.resolve()}"] if self.data else []
@@ -64,7 +64,7 @@ class Options:
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> Self:
-        """Read the words that the script was started with."""
+        """Read the arguments of the script."""
         parser = argparse.ArgumentParser(add_help=False)
         parser.add_argument("--model", type=Path, action="append", default=[])
         parser.add_argument("--run", type=Path)
@@ -74,7 +74,7 @@ class Options:
 
 
 def streamlit_flags() -> list[str]:
-    """Return the set-up as flags of ``streamlit run``, so that it holds in any folder."""
+    """Return the settings as flags of ``streamlit run``, so that they apply in any folder."""
     return [
         f"--{section}.{key}={str(value).lower() if isinstance(value, bool) else value}"
         for section, values in CONFIG.items()
@@ -83,12 +83,12 @@ def streamlit_flags() -> list[str]:
 
 
 def check_options(options: Options) -> None:
-    """Look at everything that the app would open, so that a mistake shows before it starts.
+    """Open everything that the app would open, so that errors appear before it starts.
 
     Raises:
-        BundleError: a folder is no bundle, or there is no starter model and no other.
+        BundleError: a folder is not a bundle, or there is no model at all.
         RunFolderError: the run is not finished.
-        DataError: the data folder is none.
+        DataError: the data folder is not a folder.
     """
     for folder in options.models:
         Bundle.open(folder)
@@ -97,4 +97,4 @@ def check_options(options: Options) -> None:
     elif not options.models:
         Bundle.open(starter_folder())
     if options.data is not None and not options.data.is_dir():
-        raise DataError(f"{options.data} is no folder. Give one that holds a data set.")
+        raise DataError(f"{options.data} is not a folder. Give a folder with a data set.")

@@ -1,4 +1,4 @@
-"""What one visit remembers, and what a tab needs to know. Nothing of it leaves the session."""
+"""The state of a visit, which stays in its session, and the view that every tab is given."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Question = Literal["emotion", "toxicity"]
 
 @dataclass(frozen=True)
 class View:
-    """What every tab is given.
+    """The input of every tab.
 
     Attributes:
-        options: what the app was started with.
-        choices: the models on offer.
-        choice, classifier: the chosen one.
-        rule: the toxicity reading chosen in the sidebar; None if it names no label.
-        examples: how many examples to show in place of the text; 0 for none.
-        draw: number of the random draw.
+        options: the options of the app.
+        choices: the models to choose from.
+        choice, classifier: the chosen model.
+        rule: the toxicity rule of the sidebar; None without emotions.
+        examples: the number of examples to show instead of the text; 0 for none.
+        draw: the random seed of the examples.
     """
 
     options: Options
@@ -41,22 +41,22 @@ class View:
     draw: int
 
     def drawing(self, size: int) -> Drawing:
-        """Return the drawing of this size from the app's data."""
+        """Return a drawing of this size from the app's data."""
         return Drawing(self.options.data, size, self.draw)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question of this visit: what was asked of which text."""
+    """A question of this visit about a text."""
 
     question: Question
     text: str
 
 
 def remember(asked: Asked) -> None:
-    """Show this question's answer, and put it on top of the history."""
+    """Show the answer to a question, and put it at the top of the history."""
     st.session_state["asked"] = asked
-    st.session_state.pop("explained", None)  # a new answer is explained by its own label
+    st.session_state.pop("explained", None)  # explain the new answer's own label
     past = [entry for entry in history() if entry != asked]
     st.session_state["history"] = [asked, *past][:MOST_REMEMBERED]
 
@@ -68,12 +68,12 @@ def current() -> Asked | None:
 
 
 def history() -> list[Asked]:
-    """Return the questions of this visit, the last one first."""
+    """Return the questions of this visit, latest first."""
     past: list[Asked] = st.session_state.get("history", [])
     return past
 
 
 def forget() -> None:
-    """Empty the history."""
+    """Clear the history."""
     st.session_state["history"] = []
     st.session_state["asked"] = None

@@ -1,4 +1,4 @@
-"""What the app says of itself."""
+"""The app's texts about itself and its models."""
 
 from __future__ import annotations
 
@@ -8,61 +8,52 @@ from collections.abc import Sequence
 from distillora.data.labels import are_emotions
 from distillora.readers.rows import shown
 
-ABOUT = "Texts, as a small model reads them."
+ABOUT = "Small text classifiers."
 
 _LABELS_NAMED = 6
 _OF_EMOTIONS = """
-- **No moderation model.** The toxicity reading is a heuristic: it only asks how much probability
-  lies on hostile emotions. A calm insult passes, honest anger does not. Decide about nobody with
-  it.
-- **English Reddit from before 2020.** That is what GoEmotions holds. Other languages, other
-  places and later slang are read badly, and the biases of that place and of its raters are in it.
-- **People disagree too.** Raters often chose different emotions for one comment, and rare ones
-  (grief, pride, relief) were seen too seldom to be learnt well.
-- **Why sadness is left out.** The original study called a comment toxic when its emotion was
-  anger, annoyance, disapproval, disgust or *sadness*. To be sad is not to be toxic, and calling
-  it so would silence those who need to be heard. That rule is shown for comparison; the better
-  reading leaves sadness out. You can change its emotions and threshold in the sidebar.
+- **Not a moderation model.** Toxicity is a heuristic: the probability of hostile emotions. It
+  misses calm insults and flags justified anger. Do not use it to make decisions about people.
+- **English Reddit from before 2020.** GoEmotions contains nothing else. Expect poor results for
+  other languages, other sites and newer slang, and the biases of Reddit and of the raters.
+- **Raters disagreed.** They often chose different emotions for the same comment. Rare emotions
+  (grief, pride, relief) have too few examples to be learned well.
+- **Sadness does not count as hostile.** The original study called a comment toxic if its emotion
+  was anger, annoyance, disapproval, disgust or *sadness*. A sad text is not toxic, and hiding
+  grief does harm. The app shows that rule for comparison only. You can change the emotions and
+  the threshold in the sidebar.
 """
 _OF_OTHER_LABELS = """
-- **It knows what it was taught.** Texts of another kind or in another language than those that it
-  learnt from are read badly, and a text to which none of its labels applies gets one all the same
-  unless the model can leave all of them out.
+- **It is limited to its training data.** Expect poor results for other kinds of text and other
+  languages. A single-label model assigns a label even if none applies.
 """
 _OF_ALL = """
-- **A text is short.** What lies beyond the model's longest text (at most 128 tokens) is not read;
-  the app says so when it happens.
-- **Words' effects are a hint.** They show how the score changes when a word is left out, not what
-  the writer felt.
+- **Long texts are cut.** The model reads at most 128 tokens, and the app says if a text was cut.
+- **Word effects are a hint.** They show how the score changes without a word, not what the writer
+  meant.
 """
 
 PRIVACY = (
-    "Your texts are read on the machine that runs this app, stay in this visit's memory, and are "
-    "neither logged nor put into the link."
+    "Your texts are processed on the machine that runs this app and kept in memory for this visit. "
+    "They are neither logged nor part of the link."
 )
 
 
 def tagline(labels: Sequence[str]) -> str:
-    """Say, in Markdown, which labels a model tells apart.
+    """Describe a model by its labels, in Markdown.
 
     >>> tagline(("bug", "praise"))
-    'Which of 2 labels a text has (bug, praise), as a small model reads it.'
+    'Classifies texts by 2 labels: bug, praise.'
     """
     if are_emotions(labels):
-        return (
-            f"Which of {len(labels)} emotions a text shows, as a small model reads it. "
-            "For English comments; no moderation model."
-        )
+        return f"Classifies English comments by {len(labels)} emotions. Not a moderation model."
     named = [_plain(label) for label in labels[:_LABELS_NAMED]]
     more = ", …" if len(labels) > len(named) else ""
-    return (
-        f"Which of {len(labels):,} labels a text has ({', '.join(named)}{more}), "
-        "as a small model reads it."
-    )
+    return f"Classifies texts by {len(labels):,} labels: {', '.join(named)}{more}."
 
 
 def question(labels: Sequence[str]) -> str:
-    """Name the button that asks for a model's labels.
+    """Return the name of the button for a prediction.
 
     >>> question(("bug", "praise"))
     'Predict Label'
@@ -71,10 +62,10 @@ def question(labels: Sequence[str]) -> str:
 
 
 def limits(labels: Sequence[str]) -> str:
-    """Say, in Markdown, what a model with these labels cannot do."""
+    """Describe the limits of a model with these labels, in Markdown."""
     return (_OF_EMOTIONS if are_emotions(labels) else _OF_OTHER_LABELS).rstrip() + _OF_ALL
 
 
 def _plain(label: str) -> str:
-    """Return a label that Markdown leaves as it is."""
+    """Return a label with Markdown's special characters escaped."""
     return re.sub(r"([^\w\s])", r"\\\1", shown(label, 40))

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print; no logic."""
+"""The command line: parse options, call the Python API, print."""
 
 from distillora.cli import exporting as exporting
 from distillora.cli import predicting as predicting

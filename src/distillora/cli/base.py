@@ -1,4 +1,4 @@
-"""The command line's frame: its options, its errors, what a command may ask for."""
+"""The command line's entry point, its error messages and its output."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from distillora import __version__
-from distillora.errors import DistilloraError
+from distillora.errors import DistilloraError, rename_settings
 from distillora.progress import ignore_known_warnings
 
 app = typer.Typer(
-    help="Make a small, fast text classifier out of a large one, by distillation or LoRA, "
-    "and see with evidence which to ship.",
+    help="Make a small, fast text classifier from a large one, by distillation or LoRA, and "
+    "see which one to ship.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 
-# what the settings that messages name are called here
+# setting, as messages name it -> command-line option
 _OPTIONS = {
     "columns": "--columns",
     "data": "--data",
@@ -32,13 +32,16 @@ _OPTIONS = {
     "jobs": "--jobs",
     "label": "--label-column",
     "label_column": "--label-column",
+    "label_separator": "--label-separator",
     "out": "--out",
     "prefix": "--prefix",
     "preview": "--dry-run",
+    "recipe": "--recipe",
     "resume": "--resume",
     "retrain_changed": "--retrain-changed",
     "source_format": "--format",
     "revision": "--revision",
+    "seeds": "--seeds",
     "source": "--data",
     "split": "--split-column",
     "split_column": "--split-column",
@@ -75,9 +78,17 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def show(renderable: RenderableType) -> None:
+    """Print to standard output, with settings named as command-line options."""
+    console = Console()
+    with console.capture() as printed:
+        console.print(renderable)
+    sys.stdout.write(rename_settings(printed.get(), _OPTIONS))
+
+
 def main() -> None:
-    """Run the command line; a mistake of the user's exits with 2, a failure with 1."""
-    # transformers talks to the Hub in many lines of its own; ours says it in one
+    """Run the command line; exit with 2 for a user's mistake and with 1 for a failure."""
+    # transformers prints many lines about the Hub; we print one
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -92,5 +103,5 @@ def main() -> None:
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        print("\nStopped. Run the same command again to go on from here.", file=sys.stderr)
+        print("\nStopped. Run the same command again to continue.", file=sys.stderr)
         raise SystemExit(130) from None

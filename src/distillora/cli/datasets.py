@@ -1,4 +1,4 @@
-"""The options that say which data a command reads, and which settings change."""
+"""The options for a command's data and settings."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from distillora.recipe import parse_setting
 
 PLACES = "FILE|FOLDER|OWNER/NAME|hub|sample"
 PLACES_HELP = (
-    "a table (.csv, .tsv, .jsonl, .parquet), a folder with a file for each split, a data set of "
-    "the Hub, 'hub' (GoEmotions), or 'sample' (the bundled one)."
+    "a table (.csv, .tsv, .jsonl, .parquet), a folder with one file per split, a data set on "
+    "the Hub, 'hub' (GoEmotions) or 'sample' (the bundled sample)."
 )
-_PANEL = "Data of your own"
+_PANEL = "Your own data"
 
 PlaceOption = Annotated[
     str | None,
     typer.Option(
         "--data",
         metavar=PLACES,
-        help=f"Read the data from here instead of where the recipe says: {PLACES_HELP}",
+        help=f"Use this data instead of the recipe's: {PLACES_HELP}",
     ),
 ]
 TextColumn = Annotated[
     str | None,
     typer.Option(
-        help="Which column holds the texts, if its name does not tell.", rich_help_panel=_PANEL
+        help="Column with the texts. By default found by its name.", rich_help_panel=_PANEL
     ),
 ]
 LabelColumn = Annotated[
     str | None,
     typer.Option(
-        help="Which column holds the labels, if its name does not tell.", rich_help_panel=_PANEL
+        help="Column with the labels. By default found by its name.", rich_help_panel=_PANEL
     ),
 ]
 LabelSeparator = Annotated[
     str | None,
     typer.Option(
         metavar="TEXT",
-        help="What stands between several labels, such as |.",
+        help="Separator of several labels in one cell, such as |.",
         rich_help_panel=_PANEL,
     ),
 ]
 SplitColumn = Annotated[
     str | None,
     typer.Option(
-        help="Which column tells train, validation and test; without it the rows are divided.",
+        help="Column with the split: train, validation or test. By default 'split' if there is "
+        "one; otherwise the splits are drawn.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -55,7 +56,7 @@ TaskOption = Annotated[
     str | None,
     typer.Option(
         metavar="single_label|multi_label",
-        help="By default what the data is.",
+        help="One label per text, or several. By default the recipe's, or detected.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -71,7 +72,7 @@ RevisionOption = Annotated[
 def read_settings(
     override: Sequence[str] | None, config: str | None = None, revision: str | None = None
 ) -> dict[str, Any]:
-    """Return what ``--set``, ``--config`` and ``--revision`` change, by key path.
+    """Return the changes of ``--set``, ``--config`` and ``--revision``, by key path.
 
     Raises:
         RecipeError: an override is not ``KEY=VALUE``.

@@ -1,4 +1,4 @@
-"""The commands that make a bundle of a trained arm and publish it: ``export`` and ``push``."""
+"""The commands ``export`` and ``push``: make a bundle of a trained arm, and publish it."""
 
 from __future__ import annotations
 
@@ -15,38 +15,40 @@ def export(
     arm: Annotated[
         Path, typer.Argument(metavar="ARM", help="A finished arm: runs/RUN/arms/ARM/seed-N.")
     ],
-    out: Annotated[Path, typer.Option(help="The folder of the bundle.")],
+    out: Annotated[Path, typer.Option(help="Write the bundle to this folder.")],
     int8: Annotated[
-        bool, typer.Option("--int8", help="Add an int8 model: a quarter of the size, faster.")
+        bool, typer.Option("--int8", help="Add an int8 model: a quarter of the size, and faster.")
     ] = False,
     int8_only: Annotated[
-        bool, typer.Option("--int8-only", help="Ship int8 alone, without the files in fp32.")
+        bool, typer.Option("--int8-only", help="Write the int8 model only, without fp32 files.")
     ] = False,
     vocabulary: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="TOKENS",
-            help="Cut a WordPiece vocabulary to this many tokens: those of the training texts, "
-            "then the most frequent.",
+            help="Cut a WordPiece vocabulary to this many tokens: those in the training texts "
+            "first, then the most frequent ones.",
         ),
     ] = None,
     license: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="The licence of the model, as the Hub writes it (mit, apache-2.0, other, ...); "
-            "without it the card names none.",
+            help="Licence of the model, one of the Hub's identifiers (mit, apache-2.0, other, "
+            "...). By default the card names none.",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Keep an export that does not pass; its card says so.")
+        bool,
+        typer.Option("--force", help="Keep an export that fails the check; its card says so."),
     ] = False,
 ) -> None:
-    """Make a bundle of a trained arm: merged weights, ONNX, int8, thresholds, a model card.
+    """Export a trained arm as a bundle: merged weights, ONNX, thresholds, a model card.
 
-    The export stands only if it computes what the trained model does: every validation logit
-    within 1e-4, and in int8 at most 0.005 of accuracy and macro-F1 lost on validation.
+    The export is checked against the trained model: every validation logit must be within 1e-4,
+    and int8 may lose at most 0.005 of accuracy and of macro F1 on validation. An export that
+    fails is not written.
     """
     from distillora.api.bundles import export as make_bundle
 
@@ -74,11 +76,11 @@ def export(
 def push(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder of a bundle.")],
     repository: Annotated[
-        str, typer.Argument(metavar="OWNER/NAME", help="The model on the Hugging Face Hub.")
+        str, typer.Argument(metavar="OWNER/NAME", help="The repository on the Hugging Face Hub.")
     ],
     private: Annotated[
         bool,
-        typer.Option("--private", help="Only you and your organization can see the model."),
+        typer.Option("--private", help="Make it visible only to you and your organization."),
     ] = False,
     revision: Annotated[
         str | None, typer.Option(metavar="BRANCH", help="Push to this branch instead of main.")
@@ -86,9 +88,9 @@ def push(
 ) -> None:
     """Upload a bundle to the Hugging Face Hub.
 
-    Log in first with `hf auth login`, or set HF_TOKEN. The checksums of the bundle are verified
-    before anything is uploaded. Run the same command again after an interruption: it goes on
-    where it stopped.
+    Log in first with `hf auth login`, or set HF_TOKEN. The bundle's checksums are verified before
+    anything is uploaded. After an interruption, run the same command again: files that have
+    arrived are not sent again.
     """
     from distillora.api.bundles import push_to_hub
 

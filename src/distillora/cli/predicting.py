@@ -26,42 +26,50 @@ _FILES = "For files"
 def predict(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts to score; without any, lines of stdin."),
+        typer.Argument(
+            metavar="TEXT", help="Texts to classify. By default each line of standard input."
+        ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="BUNDLE|OWNER/NAME[@REVISION]",
-            help="A bundle, in a folder or on the Hugging Face Hub; by default the starter model.",
+            help="A bundle, in a folder or on the Hugging Face Hub. By default the starter model.",
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(metavar="int8|fp32", help="By default the faster one.")
+        str | None,
+        typer.Option(
+            metavar="int8|fp32", help="Precision of the model. By default the fastest it has."
+        ),
     ] = None,
     toxic_emotions: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Labels whose probability is toxicity.")
+        str | None, typer.Option(metavar="A,B", help="Labels that count towards toxicity.")
     ] = None,
     toxic_threshold: Annotated[
-        float | None, typer.Option(metavar="X", help="From which toxicity on a text is toxic.")
+        float | None,
+        typer.Option(metavar="X", help="Flag a text as toxic at or above this score."),
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="One JSON object a line.", rich_help_panel=_TEXTS),
+        typer.Option("--json", help="Print one JSON object per line.", rich_help_panel=_TEXTS),
     ] = False,
     top_k: Annotated[
         int | None,
-        typer.Option(min=1, help="Show the N best labels.", rich_help_panel=_TEXTS),
+        typer.Option(
+            min=1, metavar="N", help="Show the N most probable labels.", rich_help_panel=_TEXTS
+        ),
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Show what each word does.", rich_help_panel=_TEXTS),
+        typer.Option("--explain", help="Show each word's effect.", rich_help_panel=_TEXTS),
     ] = False,
     source: Annotated[
         str | None,
         typer.Option(
             "--input",
             metavar="FILE|-",
-            help="A file of texts: .csv, .tsv, .jsonl, .parquet, .txt; - for stdin.",
+            help="Classify this file: .csv, .tsv, .jsonl, .parquet or .txt; - is standard input.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -70,19 +78,23 @@ def predict(
         typer.Option(
             "--output",
             metavar="FILE|-",
-            help="Where the rows go, with scores; - for stdout.",
+            help="Write the rows with their predictions to this file; - is standard output.",
             rich_help_panel=_FILES,
         ),
     ] = None,
     text_column: Annotated[
-        str | None, typer.Option(help="Which column holds the texts.", rich_help_panel=_FILES)
+        str | None,
+        typer.Option(
+            help="Column with the texts. By default found by its name.", rich_help_panel=_FILES
+        ),
     ] = None,
     source_format: Annotated[
         str | None,
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="csv, tsv, jsonl, parquet or text, if the extension of --input does not tell.",
+            help="Format of --input: csv, tsv, jsonl, parquet or text. By default from its "
+            "extension.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -91,7 +103,7 @@ def predict(
         typer.Option(
             "--output-format",
             metavar="FORMAT",
-            help="The same for --output.",
+            help="Format of --output. By default from its extension.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -99,32 +111,32 @@ def predict(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="What to add: label, score, labels, toxicity, toxic, truncated, scores; "
-            "by default the first five.",
+            help="Columns to add: label, score, labels, toxicity, toxic, truncated, scores. "
+            "By default the first five.",
             rich_help_panel=_FILES,
         ),
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option(help="Put before the names of added columns.", rich_help_panel=_FILES),
+        typer.Option(help="Prefix of the added columns' names.", rich_help_panel=_FILES),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Refuse a row that cannot be scored.", rich_help_panel=_FILES
+            "--strict",
+            help="Refuse a file with a row that cannot be scored.",
+            rich_help_panel=_FILES,
         ),
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Go on with a run that was interrupted.", rich_help_panel=_FILES
-        ),
+        typer.Option("--resume", help="Continue an interrupted run.", rich_help_panel=_FILES),
     ] = False,
 ) -> None:
-    """Score texts, or every row of a file.
+    """Classify texts, or every row of a file.
 
-    Prints what the model says of each text. With --input and --output it writes the rows of a
-    file again, with columns added.
+    Prints a prediction for each text. With --input and --output it writes the rows of a file with
+    the predictions as added columns.
     """
     for_texts = {"--json": as_json, "--top-k": top_k, "--explain": explain}
     for_files = {
@@ -133,14 +145,14 @@ def predict(
         **{"--strict": strict, "--resume": resume},
     }
     if source is None:
-        _refuse(for_files, "is for files, and needs --input FILE (or --input -)")
+        _refuse(for_files, "is for files and needs --input FILE (or --input -)")
         given = _given_texts(texts)
         classifier = _open(model, precision, toxic_emotions, toxic_threshold)
         print_predictions(classifier, given, top_k=top_k, as_json=as_json, explained=explain)
         return
     _refuse({"A text": texts, **for_texts}, "cannot be given together with --input")
     if target is None:
-        raise InputError("Say where the rows go: --output FILE, or --output - for stdout")
+        raise InputError("Give an output: --output FILE, or --output - for standard output")
     classifier = _open(model, precision, toxic_emotions, toxic_threshold)
     options: dict[str, Any] = {"text_column": text_column, "columns": _split(columns)}
     options |= {"source_format": source_format, "target_format": target_format}
@@ -163,32 +175,31 @@ def _open(
 ) -> TextClassifier:
     if precision is not None and precision not in _PRECISIONS:
         hint = did_you_mean(precision, _PRECISIONS)
-        raise InputError(f"There is no precision '{precision}'.{hint}")
+        raise InputError(f"--precision: there is no '{precision}'.{hint}")
     from distillora.api.bundles import open_bundle
 
     bundle = open_bundle(model, notify=say)
     rule = _toxicity_rule(bundle.manifest.toxicity, _split(emotions), threshold)
-    # what is not one of the two was refused above
-    chosen: Any = precision
+    chosen: Any = precision  # checked above
     return bundle.load(precision=chosen, toxicity=rule)
 
 
 def _toxicity_rule(
     own: ToxicityRule | None, emotions: list[str] | None, threshold: float | None
 ) -> ToxicityRule | None:
-    """Return the bundle's own rule with what the options change of it."""
+    """Return the bundle's rule, with the changes that the options make."""
     from distillora.signals.toxicity import ToxicityRule
 
     if emotions is None and threshold is None:
         return own
     if own is None and emotions is None:
         raise InputError(
-            "--toxic-threshold: this model has no labels of hostile emotions. "
+            "--toxic-threshold: this model has no labels for hostile emotions. "
             "Name the labels that count with --toxic-emotions"
         )
     rule = own or ToxicityRule()
     if threshold is not None and not 0 < threshold < 1:
-        raise InputError(f"--toxic-threshold must lie between 0 and 1, not be {threshold}.")
+        raise InputError(f"--toxic-threshold must be between 0 and 1, not {threshold}.")
     return ToxicityRule(
         emotions=rule.emotions if emotions is None else tuple(emotions),
         threshold=rule.threshold if threshold is None else threshold,
@@ -201,8 +212,8 @@ def _given_texts(texts: Sequence[str] | None) -> Iterable[str]:
         return texts
     if sys.stdin.isatty():
         raise InputError(
-            'No text. Give one, distillora predict "thanks a lot!", or a file with --input FILE, '
-            "or lines on standard input"
+            'No text. Give a text, such as distillora predict "thanks a lot!", a file with '
+            "--input FILE, or lines on standard input"
         )
     return _lines_of_stdin()
 
@@ -227,7 +238,7 @@ def _score_file(
             **options,
         )
     except KeyboardInterrupt:
-        advice = "" if to_stdout else " The same command with --resume goes on from here."
+        advice = "" if to_stdout else " Run the same command with --resume to continue."
         typer.echo(f"\nStopped.{advice}", err=True)
         raise SystemExit(130) from None
     print_summary(summary, target, f"{options['prefix']}error")

@@ -1,4 +1,4 @@
-"""What ``predict`` prints."""
+"""The output of ``predict``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def print_predictions(
     as_json: bool,
     explained: bool,
 ) -> None:
-    """Print each prediction, in batches as the texts come in."""
+    """Print each prediction, in batches as the texts arrive."""
     from distillora.inference.explain import explain
     from distillora.readers.rows import group
 
@@ -64,18 +64,18 @@ def _as_text(text: str, prediction: Prediction, top_k: int | None, why: Explanat
 
 
 def print_summary(summary: Summary, target: str, column: str) -> None:
-    """Print what became of a file, on standard error; ``column`` holds its rows' errors."""
+    """Print a summary of a scored file on standard error; ``column`` has its rows' errors."""
 
     def say(line: str) -> None:
         typer.echo(line, err=True)
 
     scored = summary.rows - summary.resumed
     speed = f"{scored / summary.seconds:,.0f} rows/s" if scored else "nothing left to score"
-    before = f", {summary.resumed:,} of them by an earlier run" if summary.resumed else ""
+    before = f", {summary.resumed:,} of them from an earlier run" if summary.resumed else ""
     place = "standard output" if target == "-" else target
     say(f"{summary.rows:,} rows{before}, {summary.seconds:.1f} s ({speed}): {place}")
     if summary.failed:
-        say(f"{summary.failed:,} could not be scored; the column '{column}' says why:")
+        say(f"{summary.failed:,} could not be scored; the column '{column}' gives the reason:")
         for where, error in summary.first_failures:
             say(f"  {where}: {error}")
         if summary.failed > len(summary.first_failures):

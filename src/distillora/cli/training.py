@@ -1,4 +1,4 @@
-"""The commands that train and compare."""
+"""The commands of a run: ``compare``, ``data``, ``measure`` and ``report``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from distillora.cli.base import app
+from distillora.cli.base import app, show
 from distillora.cli.datasets import (
     PLACES,
     PLACES_HELP,
@@ -32,8 +31,8 @@ def compare(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="A recipe of distillora by its name, or a YAML file.  [default: "
-            "goemotions-minilm; your-data with data of your own]"
+            help="Name of a bundled recipe, or a YAML file. By default goemotions-minilm, or "
+            "your-data for your own data."
         ),
     ] = None,
     data: PlaceOption = None,
@@ -51,38 +50,39 @@ def compare(
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="How many seeds, counted from 0.")
+        int | None, typer.Option(min=1, help="Number of seeds, counted from 0.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder.  [default: runs/RECIPE-NAME]")
+        Path | None,
+        typer.Option(help="The run's folder. By default runs/ and the name of the recipe."),
     ] = None,
     jobs: Annotated[
         int,
-        typer.Option(min=1, help="Train this many arms at a time, each in a process of its own."),
+        typer.Option(min=1, help="Train this many arms at once, each in its own process."),
     ] = 1,
     retrain_changed: Annotated[
         bool,
         typer.Option(
             "--retrain-changed",
-            help="Where the run's folder holds arms that were made from other data or settings, "
-            "train exactly these again, and those that depend on them. The run's results and "
-            "report are deleted first, the old models once the run is complete again.",
+            help="Retrain the arms whose data or settings have changed, and those that depend on "
+            "them. The run's results and report are deleted first; the old models are deleted "
+            "when the run is complete again.",
         ),
     ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the plan (arms, layers, parameters, steps) and stop. Of a run that is "
-            "there already: which arms are finished, which changed and why, and what "
+            help="Print the plan (arms, layers, parameters, steps) and stop. For an existing run, "
+            "also list which arms are finished, which have changed and why, and what "
             "--retrain-changed would train.",
         ),
     ] = False,
 ) -> None:
-    """Distil, LoRA-tune and compare: train every arm of a recipe and write the report.
+    """Train every arm of a recipe, compare them and write the report.
 
-    Run the same command again after an interruption: it goes on where it stopped. Arms that were
-    made from other data or settings are not reused: the command stops and says what changed.
+    After an interruption, run the same command again: it continues where it stopped. Arms that
+    were trained on other data or settings are not reused: the command stops and says what changed.
     """
     from distillora.api import comparing
 
@@ -92,7 +92,7 @@ def compare(
         "settings": read_settings(override, config, revision),
     }
     if dry_run:
-        Console().print(comparing.preview(data, **options))
+        show(comparing.preview(data, **options))
         return
     results = comparing.compare(data, **options, jobs=jobs, retrain_changed=retrain_changed)
     if not comparing.is_helper():
@@ -101,9 +101,7 @@ def compare(
 
 @app.command()
 def data(
-    source: Annotated[
-        str, typer.Argument(metavar=PLACES, help=f"The data set to look at: {PLACES_HELP}")
-    ],
+    source: Annotated[str, typer.Argument(metavar=PLACES, help=f"The data set: {PLACES_HELP}")],
     text_column: TextColumn = None,
     label_column: LabelColumn = None,
     label_separator: LabelSeparator = None,
@@ -112,14 +110,14 @@ def data(
     revision: RevisionOption = None,
     override: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. data.split_seed=1."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change one setting, e.g. data.split_seed=1."
+        ),
     ] = None,
     taxonomy: Annotated[
-        str, typer.Option(help="Labels to count: goemotions, ekman or sentiment.")
+        str, typer.Option(help="Labels for GoEmotions: goemotions, ekman or sentiment.")
     ] = "goemotions",
-    save: Annotated[
-        Path | None, typer.Option(help="Write the audit to this file, as JSON.")
-    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the audit to this file as JSON.")] = None,
 ) -> None:
     """Audit a data set: rows, labels, lengths, duplicates, texts shared between splits."""
     from distillora.api import comparing
@@ -136,7 +134,7 @@ def data(
             **read_settings(override, config, revision),
         },
     )
-    Console().print(format_audit(audit))
+    show(format_audit(audit))
     if save is not None:
         from distillora.artifacts import write_atomic
 
@@ -146,11 +144,13 @@ def data(
 
 @app.command()
 def measure(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run, with its models.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a finished run, with its models.")
+    ],
 ) -> None:
-    """Measure again how fast the models of a run are, and write its report anew.
+    """Measure the speed of a run's models again, and rewrite its report.
 
-    Close what else is running first: the result says so if the machine was busy.
+    Close other programs first: the report says if the machine was busy.
     """
     from distillora.api.results import open_run
 
@@ -159,11 +159,13 @@ def measure(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, with its results.json.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a run, with its results.json.")
+    ],
 ) -> None:
-    """Make the report of a run again, from its results alone.
+    """Write the report of a run again, from its results.
 
-    Weights, predictions and data that are still in the folder must be those of the results.
+    Weights, predictions and data in the folder must match the results.
     """
     from distillora.api.results import open_run
 
@@ -171,5 +173,5 @@ def report(
 
 
 def _print_results(results: Results) -> None:
-    Console().print(results)
+    show(results)
     typer.echo(f"Report: {results.report} (and report.md, results.json)")

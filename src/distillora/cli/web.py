@@ -1,4 +1,4 @@
-"""The command that opens the app in the browser."""
+"""The command ``app``, which opens the web app."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ def app(
         list[str] | None,
         typer.Option(
             metavar="BUNDLE|OWNER/NAME[@REVISION]",
-            help="A bundle, in a folder or on the Hugging Face Hub; give it several times to "
-            "compare.  [default: starter]",
+            help="A bundle, in a folder or on the Hugging Face Hub. Repeat the option to compare "
+            "several. By default the starter model.",
         ),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A finished run: its arms and its report are shown too."),
+        typer.Option(metavar="DIR", help="Also show the arms and the report of this run."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw examples from this folder, not from the sample."),
+        typer.Option(
+            metavar="DIR",
+            help="Draw examples from this data set. By default from the bundled sample.",
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+        str, typer.Option(help="Address to listen on. 0.0.0.0 accepts other machines.")
     ] = "127.0.0.1",
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open it in a browser at once.")
+        bool, typer.Option("--browser/--no-browser", help="Open the app in a browser.")
     ] = True,
 ) -> None:
-    """Open the web app: predict, look at a sample and its errors, compare models, score files."""
+    """Open the web app: classify texts and files, inspect errors, compare models."""
     require("app", "streamlit", "altair", "pandas", "pyarrow")
     from distillora.app.launch import launch
     from distillora.app.settings import Options

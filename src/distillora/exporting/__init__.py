@@ -1,4 +1,4 @@
-"""A trained arm becomes a bundle: merged weights, ONNX, int8, thresholds, a model card."""
+"""Export of a trained arm as a bundle: merged weights, ONNX, int8, thresholds, a model card."""
 
 from distillora.exporting.bundling import ExportOptions as ExportOptions
 from distillora.exporting.bundling import convert_arm as convert_arm

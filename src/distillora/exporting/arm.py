@@ -1,4 +1,4 @@
-"""A trained arm as a run left it: its model, its results, its validation and test data."""
+"""A trained arm of a finished run: its model, its results and its data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class TrainedArm:
     """One finished arm of a run.
 
     Attributes:
-        layout: its paths.
-        run: the paths of the run that it belongs to.
-        results: all of the run; only a finished run has them.
-        result: its own entry.
+        layout: the arm's paths.
+        run: the paths of its run.
+        results: the results of the run.
+        result: the arm's entry in them.
     """
 
     layout: ArmLayout
@@ -41,12 +41,12 @@ class TrainedArm:
 
     @classmethod
     def open(cls, folder: Path) -> TrainedArm:
-        """Find the run of an arm's folder, ``RUN/arms/ARM/seed-N``.
+        """Open an arm by its folder, ``RUN/arms/ARM/seed-N``.
 
         Raises:
-            RunFolderError: it is not the folder of a finished arm, or a baseline's or an
-                ensemble's; or its weights, predictions or data are not those of the results.
-            IntegrityError: the results are torn, or contradict themselves.
+            RunFolderError: the folder is not that of a finished arm with an encoder; or its
+                weights, predictions or data do not match the results.
+            IntegrityError: the results are damaged, or contradict themselves.
         """
         layout = ArmLayout(folder.resolve())
         if layout.result.is_file():
@@ -54,7 +54,7 @@ class TrainedArm:
         if not layout.result.is_file() or not layout.model.is_dir():
             raise RunFolderError(
                 f"{folder} is not a finished arm with its model. Give a folder such as "
-                "runs/RUN/arms/ARM/seed-0 of a finished `distillora compare`."
+                "runs/RUN/arms/ARM/seed-0 of a finished run."
             )
         run = RunLayout(layout.root.parents[2])
         results = load_results(run)
@@ -63,31 +63,32 @@ class TrainedArm:
         recorded = [arm for arm in results.arms if (arm.name, f"seed-{arm.seed}") == (name, seed)]
         if not recorded:
             raise RunFolderError(
-                f"{run.results} has no arm of {folder}. Run the same `distillora compare` command "
-                "again: it puts the results together anew."
+                f"{run.results} has no entry for {folder}. Run the same `distillora compare` "
+                "command again: it rewrites the results."
             )
         result = recorded[0]
         check_arm(run, result, results)
         if not result.is_encoder:
             raise RunFolderError(
-                f"{folder} holds a baseline ({result.init}), which is there to be compared with "
-                "and cannot be exported. Give the folder of an arm with an encoder."
+                f"{folder} is a baseline ({result.init}), which cannot be exported. Give the "
+                "folder of an arm with an encoder."
             )
         if result.temperature is None:
             raise RunFolderError(
-                f"{folder} was judged before there were temperatures. Delete its result.json and "
-                "run the same `distillora compare` again: it is judged anew, not trained anew."
+                f"{folder} has no temperature, because an older version evaluated it. Delete its "
+                "result.json and run the same `distillora compare` again: it evaluates the arm "
+                "again without retraining it."
             )
         return cls(layout, run, results, result)
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe of the run."""
+        """The run's recipe."""
         return load_recipe(str(self.run.recipe))
 
     @property
     def task(self) -> TaskType:
-        """Single-label or multi-label."""
+        """The task: ``single_label`` or ``multi_label``."""
         return self.results.data.task
 
     @property
@@ -97,17 +98,17 @@ class TrainedArm:
 
     @property
     def commit(self) -> str | None:
-        """The commit of distillora that trained the arm, as far as it is known."""
+        """The commit of distillora that trained the arm, if it is known."""
         return (self.result.environment or self.results.environment).commit
 
     @property
     def temperature(self) -> float:
-        """What calibration divides the logits by."""
+        """The divisor of the logits that calibrates them."""
         assert self.result.temperature is not None  # see `open`
         return self.result.temperature
 
     def load_model(self) -> PreTrainedModel:
-        """Load the trained weights, adapters merged, in float32; ``open`` made sure of them."""
+        """Load the trained weights, adapters merged, in float32; ``open`` has verified them."""
         multi_label = self.task == "multi_label"
         return load_classifier(str(self.layout.model), None, self.labels, multi_label=multi_label)
 
@@ -116,16 +117,16 @@ class TrainedArm:
         return load_tokenizer(str(self.layout.model))
 
     def load_data(self) -> Dataset:
-        """Read the data that the run holds.
+        """Read the run's copy of the data.
 
         Raises:
-            IntegrityError: it is missing or damaged; ``open`` made sure that it is the run's.
+            IntegrityError: it is missing or damaged.
         """
         return read_stored(self.run.data)[0]
 
     @cached_property
     def recorded_logits(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The logits that the run recorded for validation and test, each (rows, labels)."""
+        """Split -> recorded logits of shape (rows, labels), for validation and test."""
         table: Any = pq.read_table(self.layout.predictions, columns=["split", "logits"])
         split = np.array(table["split"].to_pylist())
         logits = np.array(table["logits"].to_pylist(), dtype=np.float32)
@@ -135,7 +136,6 @@ class TrainedArm:
 def _refuse_ensemble(folder: Path, result: ArmResult) -> None:
     if result.is_ensemble:
         raise RunFolderError(
-            f"{folder} holds an ensemble ({result.init}), which is only evaluated: it has no "
-            f"weights to export. Give the folder of one of its members: "
-            f"{'; '.join(result.members)}."
+            f"{folder} is an ensemble ({result.init}), which has no weights to export. Give the "
+            f"folder of one of its members: {'; '.join(result.members)}."
         )

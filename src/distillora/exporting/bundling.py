@@ -1,4 +1,4 @@
-"""Export: from a trained arm to a bundle that passed the gate."""
+"""Export a trained arm as a bundle, and check the bundle against the arm."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ from distillora.progress import Reporter
 from distillora.signals.toxicity import HOSTILE_EMOTIONS, ToxicityRule, measure_toxicity
 
 _CHECKED = ("validation", "test")
-# texts by which the int8 model sees how large its activations are
+# training texts for measuring the activations before int8
 _SAMPLE = 512
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export makes.
+    """The options of an export.
 
     Attributes:
         int8: add the int8 model.
-        int8_only: leave out the files in fp32; the smallest folder.
-        vocabulary: cut a WordPiece vocabulary down to this many tokens.
-        license: of the model, an identifier of the Hub, for the card; None: the card names none.
-        force: keep an export that does not pass the gate; its card says so.
-        overwrite: replace a bundle that is there.
+        int8_only: leave out the fp32 files; the smallest folder.
+        vocabulary: cut a WordPiece vocabulary to this many tokens.
+        license: the model's licence for the card, one of the Hub's identifiers, or None.
+        force: keep an export that fails the check; its card says so.
+        overwrite: replace an existing bundle.
     """
 
     int8: bool = False
@@ -71,23 +71,23 @@ class ExportOptions:
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions that the bundle is to have."""
+        """The precisions to write; with ``int8_only``, fp32 is deleted after the check."""
         return ("fp32", "int8") if self.int8 or self.int8_only else ("fp32",)
 
 
 def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Reporter) -> Manifest:
-    """Make a bundle of a trained arm, and let it stand only if it passes the gate.
+    """Export a trained arm as a bundle, and keep it only if it passes the gate.
 
     Args:
         folder: ``RUN/arms/ARM/seed-N`` of a finished run.
-        out: where the bundle goes.
-        options: what to make.
-        reporter: what tells how it goes.
+        out: the folder of the bundle.
+        options: what to write.
+        reporter: shows the progress.
 
     Raises:
-        ExportError: the export does not pass, by how much; nothing is left in ``out``.
-        RunFolderError: ``folder`` is no finished arm, or ``out`` holds other files.
-        IntegrityError: weights, data or results of the run do not belong together.
+        ExportError: the export fails the check; nothing is written to ``out``.
+        RunFolderError: ``folder`` is not a finished arm, or ``out`` contains other files.
+        IntegrityError: weights, data and results of the run do not match.
     """
     _check_target(out, overwrite=options.overwrite)
     arm = TrainedArm.open(folder)
@@ -109,8 +109,8 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
         quality, problems = _examine(part, arm, draft, dataset, model, tokenizer, reporter)
         if problems and not options.force:
             raise ExportError(
-                f"The export does not pass: {'; '.join(problems)}. "
-                "Nothing was written; `force` writes it, and its card says so."
+                f"The export does not pass its check: {'; '.join(problems)}. Nothing was written. "
+                "To keep it anyway, use `force`; its card will say so."
             )
         shipped: tuple[Precision, ...] = ("int8",) if options.int8_only else options.precisions
         write_card(
@@ -133,7 +133,7 @@ def export_arm(folder: Path, out: Path, options: ExportOptions, reporter: Report
 
 
 def convert_arm(folder: Path) -> Path:
-    """Put an fp32 bundle of a trained arm beside its model, for comparing arms; no gate.
+    """Write an fp32 bundle next to an arm's model, for comparing arms; it is not checked.
 
     Returns:
         The folder of the bundle, ``RUN/arms/ARM/seed-N/bundle``.
@@ -156,9 +156,9 @@ def convert_arm(folder: Path) -> Path:
 
 
 def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
-    """Divide the head's last layer by the temperature, so that the logits come out calibrated.
+    """Divide the head's last layer by the temperature, so that the logits are calibrated.
 
-    What loads the weights then needs to know of no temperature.
+    Loaders of the weights then need no special handling.
     """
     layer = output_layer(model)
     with torch.no_grad():
@@ -168,9 +168,10 @@ def fold_temperature(model: PreTrainedModel, temperature: float) -> None:
 
 
 def toxicity_rule(labels: tuple[str, ...], threshold: float = 0.5) -> ToxicityRule | None:
-    """Return the rule for a model with these labels; None if none of them is hostile.
+    """Return the toxicity rule for a model with these labels, or None.
 
-    None, too, if the labels are not those of emotions: a queue called ``anger`` tells of no one's.
+    None if the labels are not emotions (a ticket queue may be called ``anger``), or if none of
+    them is hostile.
     """
     if not are_emotions(labels):
         return None
@@ -179,12 +180,12 @@ def toxicity_rule(labels: tuple[str, ...], threshold: float = 0.5) -> ToxicityRu
 
 
 def tune_toxicity(logits: Logits, validation: Split, arm: TrainedArm) -> ToxicityRule | None:
-    """Choose the threshold that best finds the texts with a hostile label (F1 on validation).
+    """Choose the toxicity threshold that best finds texts with a hostile label (validation F1).
 
     Args:
-        logits: of the validation texts, not calibrated, shape (rows, labels).
-        validation: their labels.
-        arm: whose logits they are.
+        logits: uncalibrated logits of the validation texts, shape (rows, labels).
+        validation: the validation split.
+        arm: the arm that computed the logits.
     """
     rule = toxicity_rule(arm.labels)
     if rule is None:
@@ -204,7 +205,7 @@ def _write_models(
     arm: TrainedArm,
     sample: Sequence[str] | None,
 ) -> None:
-    """Write every file of a bundle but card and manifest; int8 if there is a sample of texts."""
+    """Write the models and the tokenizer; the int8 model only with a sample of texts."""
     tokenizer.model_max_length = arm.recipe.data.max_length
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
@@ -223,7 +224,7 @@ def _examine(
     tokenizer: PreTrainedTokenizerFast,
     reporter: Reporter,
 ) -> tuple[dict[Precision, dict[str, Quality]], list[str]]:
-    """Measure each precision on validation and test; return that, and what did not pass."""
+    """Measure each precision on validation and test; return the metrics and the problems."""
     yardstick = Yardstick(arm.task, arm.labels, arm.result.thresholds)
     recorded = np.asarray(arm.recorded_logits["validation"] / arm.temperature, np.float32)
     trained = yardstick.measure(recorded, dataset.splits["validation"])
@@ -285,14 +286,14 @@ def _write_manifest(
 
 
 def _check_target(out: Path, *, overwrite: bool) -> None:
-    """Raise a RunFolderError where other files are, or a bundle that must not be replaced."""
+    """Raise a RunFolderError if the folder has other files, or a bundle not to overwrite."""
     if (out / BUNDLE_MANIFEST).is_file() and not overwrite:
         raise RunFolderError(
-            f"{out} holds a bundle already. Replace it with `overwrite`, or give another folder."
+            f"{out} already contains a bundle. Replace it with `overwrite`, or give another folder."
         )
     if out.is_file() or (
         out.is_dir() and any(out.iterdir()) and not (out / BUNDLE_MANIFEST).is_file()
     ):
         raise RunFolderError(
-            f"{out} holds other files and no bundle. Give an empty folder with `out`."
+            f"{out} contains files that are not a bundle. Give an empty folder with `out`."
         )

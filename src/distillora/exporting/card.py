@@ -1,4 +1,4 @@
-"""The model card: where the model comes from, how good it is, what it cannot do."""
+"""The model card: origin, quality, usage and limits of a model."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def write_card(
 
     Args:
         part: the folder of the bundle.
-        arm: what was exported.
-        manifest: of the bundle.
-        quality: what each precision was measured to reach.
-        problems: what did not pass the gate, if it was forced.
-        shipped: the precisions that the bundle holds.
-        vocabulary: to how many tokens the vocabulary was cut, if it was.
-        license: an identifier of the Hub, such as ``mit``; None: the card names no licence.
+        arm: the exported arm.
+        manifest: the bundle's manifest.
+        quality: precision -> split -> metrics.
+        problems: the failed checks of a forced export.
+        shipped: the precisions in the bundle.
+        vocabulary: the size to which the vocabulary was cut, if it was.
+        license: one of the Hub's identifiers, such as ``mit``, or None.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("distillora.exporting"),
@@ -72,7 +72,7 @@ def write_card(
 
 
 def _trained(test: SplitMetrics) -> dict[str, float | None]:
-    """Return the figures of the arm as the run judged it in PyTorch."""
+    """Return the run's test metrics of the arm, measured in PyTorch."""
     measured = test.tuned or test
     return {
         "accuracy": measured.accuracy,
@@ -83,9 +83,9 @@ def _trained(test: SplitMetrics) -> dict[str, float | None]:
 
 
 def base_model(recipe: Recipe, arm: str) -> str | None:
-    """Return the Hub id of the model whose weights an arm started from, at first or second hand.
+    """Return the Hub id of the pretrained model that an arm descends from.
 
-    None if they were random or came from a folder.
+    None if its weights were random or came from a folder.
     """
     init = recipe.arms[arm].init
     while init.arm is not None:
@@ -99,7 +99,7 @@ def base_model(recipe: Recipe, arm: str) -> str | None:
 
 
 def example_text(labels: tuple[str, ...]) -> str:
-    """Return a text for examples; it is made of a label's name, never taken from the data.
+    """Return a text for examples, made from a label's name and never taken from the data.
 
     >>> example_text(("0", "billing_problem"))
     'This is about: billing problem'
@@ -111,14 +111,14 @@ def example_text(labels: tuple[str, ...]) -> str:
 
 
 def _words(label: str) -> str:
-    """Return a label as words, without what would end a string in the card's code."""
+    """Return a label as words, without characters that would end a string in the card's code."""
     return " ".join(re.sub(r"[^\w.,&/+-]|[_-]", " ", label).split())
 
 
 def _metadata(
     arm: TrainedArm, test: Quality, shipped: tuple[Precision, ...], license: str | None
 ) -> ModelCardData:
-    """Return the YAML that the Hub reads, with the test figures of what ships."""
+    """Return the Hub's metadata, with the test metrics of the exported model."""
     data = arm.recipe.data
     dataset = _dataset_name(data, arm.labels)
     results = [
@@ -135,7 +135,7 @@ def _metadata(
         for metric, kind in _METRICS.items()
     ]
     options: dict[str, Any] = {
-        # nobody said which language a data set of the user's own is in
+        # the language of the user's own data is unknown
         "language": "en" if data.is_goemotions else None,
         "license": license,
         "base_model": base_model(arm.recipe, arm.result.name),
@@ -152,7 +152,7 @@ def _metadata(
 
 
 def _dataset_name(data: Data, labels: tuple[str, ...]) -> str:
-    """Return what the Hub is told of the data set: its id there, or the name of its file."""
+    """Return the name of the data set for the Hub: its id there, or the name of its file."""
     if data.source == "sample":
         return "sample"
     if data.source == "dataframe":

@@ -1,4 +1,4 @@
-"""The gate: an export that computes other numbers than the trained model does not pass."""
+"""The gate: the check of an export against the trained model."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Logits = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Yardstick:
-    """How the quality of an export is measured: the same way as the trained arm's was.
+    """Measures the quality of an export in the same way as that of the trained arm.
 
     Attributes:
         task: single-label or multi-label.
-        labels: names, label 0 first.
-        thresholds: per label, for multi-label.
+        labels: label names, in the order of the logits.
+        thresholds: multi-label: one per label.
     """
 
     task: TaskType
@@ -64,14 +64,14 @@ class Yardstick:
 def torch_logits(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, split: Split, max_length: int
 ) -> Logits:
-    """Return what the PyTorch model says to the texts of a split; shape (rows, labels)."""
+    """Return the PyTorch model's logits for the texts of a split, shape (rows, labels)."""
     tokens = tokenize_texts(split.texts, tokenizer, max_length)
     assert isinstance(tokenizer.pad_token_id, int)
     return predict_logits(model, tokens, tokenizer.pad_token_id)
 
 
 def compare_logits(ours: Logits, theirs: Logits) -> list[str]:
-    """Return what is wrong if two models' logits differ by more than the tolerance anywhere."""
+    """Return a problem if any logit differs by more than the tolerance."""
     gap = float(np.abs(ours - theirs).max())
     if gap <= LOGIT_TOLERANCE:
         return []
@@ -82,9 +82,9 @@ def compare_logits(ours: Logits, theirs: Logits) -> list[str]:
 
 
 def compare_quality(name: str, exported: Quality, trained: Quality) -> list[str]:
-    """Return what is wrong if an export loses more accuracy or macro-F1 than the tolerance."""
+    """Return a problem for each metric that loses more than the tolerance."""
     problems = []
-    for metric, words in (("accuracy", "accuracy"), ("f1_macro", "macro-F1")):
+    for metric, words in (("accuracy", "accuracy"), ("f1_macro", "macro F1")):
         before, now = getattr(trained, metric), getattr(exported, metric)
         if before - now > QUALITY_TOLERANCE:
             problems.append(

@@ -1,4 +1,4 @@
-"""PyTorch to ONNX, and ONNX to int8."""
+"""Conversion of PyTorch to ONNX, and of ONNX to int8."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distillora.data.tokens import pad_batch, tokenize_texts
 from distillora.exporting.smoothing import Feed, normalise_tokens, smooth_activations
 
-# the first with GELU as one operation, which onnxruntime runs a tenth faster than its parts
+# the first opset with GELU as one operation, which onnxruntime runs 10% faster than its parts
 _OPSET = 20
 
 
@@ -41,11 +41,11 @@ class _Logits(torch.nn.Module):
 def write_onnx(model: PreTrainedModel, path: Path) -> None:
     """Write a classifier as one ONNX file in fp32.
 
-    Inputs: ``input_ids`` and ``attention_mask``, int64, shape (batch, length), both free; output:
-    ``logits``, float32, shape (batch, labels).
+    Inputs: ``input_ids`` and ``attention_mask``, int64, shape (batch, length), both dynamic.
+    Output: ``logits``, float32, shape (batch, labels).
     """
     model = model.eval()
-    # the plain form of attention: the fused one brings checks for rows without any token
+    # eager attention, because the fused one adds checks for rows without tokens
     model.set_attn_implementation("eager")
     ids = torch.ones((2, 9), dtype=torch.int64)
     free = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("length", min=2)}
@@ -65,7 +65,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
 
 
 def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop what the exporter notes at each node: stack traces, with paths of this machine."""
+    """Remove the exporter's metadata, which includes stack traces with local paths."""
     graph = model.graph
     values = (*graph.input, *graph.output, *graph.value_info)
     for part in (model, graph, *graph.node, *graph.initializer, *values):
@@ -76,7 +76,7 @@ def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
 def make_feeds(
     tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int
 ) -> Iterator[Feed]:
-    """Yield the model's inputs for texts, 32 at once, sorted by length."""
+    """Yield the model's inputs in batches of 32 texts, sorted by length."""
     tokens = tokenize_texts(texts, tokenizer, max_length)
     assert isinstance(tokenizer.pad_token_id, int)
     order = np.argsort(tokens.lengths, kind="stable")
@@ -89,17 +89,17 @@ def make_feeds(
 def quantize_onnx(source: Path, target: Path, feeds: Iterable[Feed]) -> None:
     """Write an int8 copy of a model.
 
-    Matrix products: weights per output channel beforehand, activations when it runs (the dynamic
-    quantization of onnxruntime), after smoothing. Weights are signed: processors with VNNI
-    multiply them without overflow. Embedding tables: per row.
+    Matrix products: onnxruntime's dynamic quantization, after smoothing, with a scale per output
+    channel of the weights. Weights are signed, so processors with VNNI multiply them without
+    overflow. Embedding tables: a scale per row.
 
     Args:
         source: the model in fp32.
         target: the file to write.
-        feeds: inputs of the model, to see how large its activations are.
+        feeds: sample inputs of the model, for measuring its activations.
     """
     model = onnx.load(source)
-    # the export notes shapes that the quantizer would refuse to change
+    # the exporter records shapes that the quantizer would refuse to change
     del model.graph.value_info[:]
     smooth_activations(model, feeds)
     normalise_tokens(model)
@@ -118,7 +118,7 @@ def quantize_onnx(source: Path, target: Path, feeds: Iterable[Feed]) -> None:
 
 
 def quantize_embeddings(model: onnx.ModelProto) -> None:
-    """Store embedding tables as int8, in place, with one scale for each row."""
+    """Store embedding tables as int8 with one scale per row, in place."""
     tables = {tensor.name: tensor for tensor in model.graph.initializer if len(tensor.dims) == 2}
     for node in [n for n in model.graph.node if n.op_type == "Gather" and n.input[0] in tables]:
         name, rows = node.input
@@ -143,7 +143,7 @@ def quantize_embeddings(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporters' own talk away from the user."""
+    """Hide the output and warnings of the exporters."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(), redirect_stdout(StringIO()):

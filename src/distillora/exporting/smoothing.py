@@ -1,8 +1,8 @@
-"""What a model's activations need before int8, which has one scale for all of a tensor.
+"""Rewrites of a model before int8 quantization, which uses one scale per activation tensor.
 
-A few channels of a transformer's activations are far larger than the others, and so are a few
-tokens; one scale for all leaves little resolution to the rest. Both rewrites here compute the same
-in fp32 and lose less in int8.
+A few channels and a few tokens of a transformer's activations are far larger than the others, so a
+common scale leaves little resolution for the rest. Both rewrites leave fp32 results unchanged and
+reduce the loss of int8.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Feed = dict[str, npt.NDArray[np.int64]]
 
 
 def smooth_activations(model: onnx.ModelProto, feeds: Iterable[Feed]) -> None:
-    """Make the channels that enter a matrix product alike in size, in place.
+    """Even out the channels of the inputs of matrix products (SmoothQuant), in place.
 
-    Each channel is divided by a factor, and the matching row of the weights multiplied by it. The
-    factor of channel j is max|X_j|^a / max|W_j|^(1 - a). Source: Xiao et al. 2023 (arXiv
-    2211.10438), eq. 4, whose a lies between 0.5 and 0.8; 0.7 lost least on GoEmotions.
+    Each channel is divided by a factor, and the matching row of the weights is multiplied by it.
+    The factor of channel j is max|X_j|^a / max|W_j|^(1 - a). Source: Xiao et al. 2023 (arXiv
+    2211.10438), eq. 4, with a between 0.5 and 0.8; 0.7 lost least on GoEmotions.
 
     Args:
-        model: in fp32; a product takes part if its second factor is a constant matrix.
-        feeds: inputs of the model, a sample of what it will see.
+        model: in fp32; products whose second factor is a constant matrix are rewritten.
+        feeds: sample inputs of the model.
     """
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     products = [node for node in model.graph.node if node.op_type == "MatMul"]
@@ -49,12 +49,13 @@ def smooth_activations(model: onnx.ModelProto, feeds: Iterable[Feed]) -> None:
 
 
 def normalise_tokens(model: onnx.ModelProto) -> None:
-    """Divide what enters the feed-forward's second product by each token's maximum, in place.
+    """Normalise the input of the feed-forward's second product token by token, in place.
 
-    The product is multiplied by it again. The tokens behind an activation function differ the most
-    in size: without this, the largest token of a batch sets the scale of all others.
+    Each token is divided by its maximum, and its product multiplied by it. After the activation
+    function, tokens differ most in size; otherwise the largest token of a batch would set the
+    scale of all others.
     """
-    # the second product of a feed-forward is the one that narrows
+    # the second product of a feed-forward is the narrowing one
     narrowing = {
         t.name for t in model.graph.initializer if len(t.dims) == 2 and t.dims[0] > t.dims[1]
     }
@@ -88,7 +89,7 @@ def _factors(
 def _measure_ranges(
     model: onnx.ModelProto, names: list[str], feeds: Iterable[Feed]
 ) -> Mapping[str, npt.NDArray[np.float32]]:
-    """Return the largest absolute value of each channel of some activations, each (channels,)."""
+    """Return activation -> largest absolute value of each channel, shape (channels,)."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
@@ -106,7 +107,7 @@ def _measure_ranges(
 def _divide(
     model: onnx.ModelProto, name: str, nodes: list[Any], factors: npt.NDArray[np.float32]
 ) -> None:
-    """Let these products read the activation divided by the factors."""
+    """Make these products read the activation divided by the factors."""
     inverse, smooth = f"{name}_inverse_factors", f"{name}_smooth"
     model.graph.initializer.append(numpy_helper.from_array(1 / factors, inverse))
     node = onnx.helper.make_node("Mul", [name, inverse], [smooth], name=smooth)

@@ -1,6 +1,6 @@
-"""A smaller vocabulary: the tokens that the data never needs leave the embedding table.
+"""Remove tokens that the data does not need from the vocabulary and the embedding table.
 
-In a small model the table is half of the weights, and most of it is never looked up.
+In a small model the table is about half of the weights, and most of its rows are never used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from distillora.models.backbones import load_tokenizer
 def prune_vocabulary(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], size: int
 ) -> PreTrainedTokenizerFast:
-    """Cut a WordPiece vocabulary down to ``size`` tokens.
+    """Cut a WordPiece vocabulary to ``size`` tokens.
 
-    The model is changed; the tokenizer that fits it is returned. Texts that the remaining tokens
-    can spell as before keep their logits to the last bit. A word whose token is gone is spelt with
-    shorter ones.
+    The model is changed in place, and the matching tokenizer is returned. Texts that are split
+    into the same tokens as before keep their logits to the last bit. A word whose token was
+    removed is split into shorter ones.
 
     Raises:
         ModelError: the tokenizer is not WordPiece, or ``size`` is less than the texts need.
@@ -50,7 +50,7 @@ def _with_state(
 ) -> PreTrainedTokenizerFast:
     """Return a tokenizer with the settings of this one and another ``tokenizer.json``.
 
-    It goes through a folder, since a tokenizer offers no way to exchange its backend.
+    It is saved and loaded again, because a tokenizer's backend cannot be replaced.
     """
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
@@ -65,14 +65,14 @@ def _with_state(
 def choose_tokens(
     tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], size: int
 ) -> tuple[int, ...]:
-    """Return the numbers of the tokens to keep, in ascending order.
+    """Return the ids of the tokens to keep, in ascending order.
 
-    First come the special tokens and those that occur in the texts, then single characters, so
-    that every word can still be spelt, then the others in the order of the vocabulary, which
-    WordPiece sorts by frequency. A token that has a character which the texts never use is last.
+    Special tokens and those in the texts come first; then single characters, so that every word
+    can still be split into tokens; then the others in vocabulary order, which for WordPiece means
+    by frequency. Tokens with a character that does not occur in the texts come last.
 
     Raises:
-        ModelError: ``size`` is less than the first group.
+        ModelError: ``size`` is smaller than the first group.
     """
     backend = tokenizer.backend_tokenizer
     vocabulary: dict[str, int] = tokenizer.get_vocab()
@@ -93,7 +93,10 @@ def choose_tokens(
     ranked = sorted(vocabulary.items(), key=rank)
     needed = sum(not rank(item)[0] for item in ranked)
     if size < needed:
-        raise ModelError(f"The training texts need {needed:,} tokens, more than {size:,}.")
+        raise ModelError(
+            f"The training texts use {needed:,} tokens, so the vocabulary cannot be cut to "
+            f"{size:,}. Give a larger `vocabulary`."
+        )
     return tuple(sorted(number for _, number in ranked[:size]))
 
 
@@ -109,7 +112,7 @@ def _shrink_model(model: PreTrainedModel, kept: Sequence[int]) -> None:
 
 
 def _renumber(state: dict[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Return the state of a tokenizer in which token ``kept[i]`` has number ``i``."""
+    """Return the tokenizer's state with id ``i`` for token ``kept[i]``."""
     state = copy.deepcopy(state)
     new = {old: number for number, old in enumerate(kept)}
     vocabulary: dict[str, int] = state["model"]["vocab"]

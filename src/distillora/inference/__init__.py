@@ -1,1 +1,1 @@
-"""Using a trained model without torch: bundle, classifier, toxicity, explanation, files."""
+"""Using a trained model without torch: bundle, classifier, explanation, files."""

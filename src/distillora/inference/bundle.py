@@ -1,7 +1,7 @@
-"""A bundle: the folder that ships, and the manifest that says what is in it.
+"""A bundle: the folder of an exported model, and its manifest.
 
-Only files that the manifest lists are read, each after its checksum; none may lie elsewhere. The
-one exception is the Hub's cache, whose files are links to its own blobs.
+Only files that the manifest lists are read, after their checksums have been verified. Links are
+refused, except in the Hub's cache, whose files are links to its own blobs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ONNX_FILES = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
 
 Precision = Literal["fp32", "int8"]
 _SHARED_BLOB = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}")
-# a plain file name: no folder, no drive, no way out of the bundle
+# a plain file name: no folder and no drive, so it cannot leave the bundle
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -33,23 +33,24 @@ class _Part(BaseModel):
 
 
 class FileRecord(_Part):
-    """One file of the bundle: its size in bytes and its SHA-256."""
+    """The size in bytes and the SHA-256 of a file."""
 
     bytes: int
     sha256: str
 
 
 class Origin(_Part):
-    """Where the model comes from.
+    """The origin of a model.
 
     Attributes:
-        recipe, arm, seed: which arm of which recipe.
-        commit: of distillora, when the arm was judged; None outside a checkout.
-        data: hash of each split's rows.
-        weights_sha256: of the arm as it was trained.
-        layers: how many the model has.
-        parameters: of the model that ships.
-        vocabulary: tokens that it knows.
+        recipe, arm, seed: their names, and the seed.
+        commit: distillora's commit that trained the arm; None outside a checkout.
+        distillora: the version of distillora that exported it.
+        data: split -> SHA-256 of its rows.
+        weights_sha256: hash of the trained weights.
+        layers: number of layers.
+        parameters: number of parameters of the exported model.
+        vocabulary: number of tokens.
     """
 
     recipe: str
@@ -65,7 +66,7 @@ class Origin(_Part):
 
 
 class Quality(_Part):
-    """How well one precision does on one split, at the thresholds of the bundle."""
+    """Metrics of one precision on one split, at the bundle's thresholds; shares in [0, 1]."""
 
     accuracy: float
     f1_macro: float
@@ -74,18 +75,19 @@ class Quality(_Part):
 
 
 class Manifest(_Part):
-    """What ``bundle.json`` says.
+    """The content of ``bundle.json``.
 
     Attributes:
-        name: of the model, for people.
-        task: how logits become probabilities.
+        name: the model's name, for people.
+        task: ``single_label`` (softmax) or ``multi_label`` (sigmoid).
         labels: in the order of the logits.
-        thresholds: multi-label: from which probability on a label counts; in label order.
-        temperature: what calibration divided the logits by; the weights hold it already.
-        max_length: tokens per text, special ones included.
-        toxicity: the rule of the toxicity reading; None if no label tells of it.
-        quality: precision -> split -> metrics, as the export measured them.
-        files: every file of the bundle but this one.
+        thresholds: multi-label: a label applies at or above this probability; in label order.
+        temperature: the divisor of the logits, already part of the weights.
+        max_length: the maximum number of tokens per text, including special ones.
+        toxicity: the toxicity rule; None for a model without emotion labels.
+        origin: where the model comes from.
+        quality: precision -> split -> metrics, measured by the export.
+        files: every file of the bundle except this one.
     """
 
     format: Literal[1] = 1
@@ -103,7 +105,7 @@ class Manifest(_Part):
     @model_validator(mode="after")
     def _thresholds_fit(self) -> Self:
         if (self.thresholds is None) == (self.task == "multi_label"):
-            raise ValueError("a multi-label model has thresholds, a single-label model has none")
+            raise ValueError("multi-label models need thresholds, single-label models have none")
         if self.thresholds is not None and len(self.thresholds) != len(self.labels):
             raise ValueError("there must be one threshold for each label")
         return self
@@ -121,14 +123,14 @@ class Bundle:
         """Read a bundle's manifest.
 
         Raises:
-            BundleError: the folder is none.
+            BundleError: the folder is not a bundle.
             IntegrityError: its manifest cannot be read, or is a link to elsewhere.
         """
         path = folder / BUNDLE_MANIFEST
         if not path.is_file():
             raise BundleError(
                 f"{folder} is not a bundle: it has no {BUNDLE_MANIFEST}. "
-                "Make one of a trained arm: distillora export runs/RUN/arms/ARM/seed-0 --out FOLDER"
+                "Export a trained arm: distillora export runs/RUN/arms/ARM/seed-0 --out FOLDER"
             )
         _refuse_foreign_link(folder, path)
         try:
@@ -139,18 +141,18 @@ class Bundle:
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """The precisions that it ships, the fastest first."""
+        """The precisions that the bundle has, the fastest first."""
         order: tuple[Precision, ...] = ("int8", "fp32")
         return tuple(p for p in order if ONNX_FILES[p] in self.manifest.files)
 
     def onnx(self, precision: Precision | None) -> tuple[Precision, bytes]:
-        """Return a precision (the fastest, if none is named) and the content of its ONNX file.
+        """Return a precision (by default the fastest) and the content of its ONNX file.
 
         Raises:
             BundleError: the bundle does not have it.
         """
         if not self.precisions:
-            raise BundleError(f"{self.folder} holds no ONNX model. Export it again.")
+            raise BundleError(f"{self.folder} contains no ONNX model. Export it again.")
         chosen = precision or self.precisions[0]
         if chosen not in self.precisions:
             raise BundleError(
@@ -162,8 +164,8 @@ class Bundle:
         """Return the content of a file that the manifest lists.
 
         Raises:
-            IntegrityError: it is not listed, missing, a link to elsewhere, or not what its checksum
-                says.
+            IntegrityError: it is not listed, missing, or a link to elsewhere, or its checksum is
+                wrong.
         """
         record, path = self.manifest.files.get(name), self.folder / name
         if record is None:
@@ -174,8 +176,7 @@ class Bundle:
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != record.sha256:
             raise IntegrityError(
-                f"{path} is damaged: it is not what its checksum says. Export the bundle again, "
-                "or download it again."
+                f"{path} is damaged: its checksum is wrong. Export or download the bundle again."
             )
         return content
 
@@ -183,21 +184,21 @@ class Bundle:
         """Check every file that the manifest lists.
 
         Raises:
-            IntegrityError: one is missing, a link to elsewhere, or not what its checksum says.
+            IntegrityError: one is missing or a link to elsewhere, or its checksum is wrong.
         """
         for name in self.manifest.files:
             self.read(name)
 
 
 def _refuse_foreign_link(folder: Path, path: Path) -> None:
-    """Refuse a file that is a link, unless it is one that the Hub's cache makes.
+    """Refuse a file that is a link, except the links of the Hub's cache.
 
     ``CACHE/models--OWNER--NAME/snapshots/COMMIT/FILE`` is a link to ``blobs/HASH`` of the same
-    repository, which may in turn be one to ``CACHE/blobs/XX/HASH`` (the store for all
-    repositories, since ``huggingface_hub`` 2).
+    repository, which may in turn be a link to ``CACHE/blobs/XX/HASH`` (shared by all repositories,
+    since ``huggingface_hub`` 2).
 
     Raises:
-        IntegrityError: it leads elsewhere.
+        IntegrityError: the link leads elsewhere.
     """
     if not path.is_symlink():
         return
@@ -210,7 +211,9 @@ def _refuse_foreign_link(folder: Path, path: Path) -> None:
     )
     if cached and (target.parent == repository / "blobs" or in_shared):
         return
-    raise IntegrityError(f"{path} is a link to {target}. Export or download the bundle again.")
+    raise IntegrityError(
+        f"{path} is a link to {target}, which is refused. Export or download the bundle again."
+    )
 
 
 def _first_problem(error: Exception) -> str:

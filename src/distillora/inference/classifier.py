@@ -1,4 +1,4 @@
-"""Text in, scores out: the one classifier that everything uses. It needs no torch."""
+"""The classifier: texts in, predictions out. It runs on onnxruntime, without torch."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the classifier says of one text.
+    """The prediction for one text.
 
     Attributes:
         scores: label -> probability, the highest first.
         label: the most probable label.
         score: its probability.
-        labels: multi-label: those at or above their thresholds, the most probable first, perhaps
-            none; single-label: the label alone.
-        toxicity: probability mass on hostile emotions, in [0, 1]; None if no label tells of it.
-        toxic: whether that reaches the rule's threshold.
+        labels: multi-label: the labels at or above their thresholds, the most probable first,
+            possibly none; single-label: only ``label``.
+        toxicity: the probability of hostile emotions, in [0, 1]; None for a model without emotion
+            labels.
+        toxic: whether ``toxicity`` reaches the rule's threshold.
         toxic_by_label: the original study's rule: whether ``label`` is anger, annoyance,
             disapproval, disgust or sadness.
-        truncated: whether the text was longer than the model reads.
+        truncated: whether the text was longer than the model's maximum.
     """
 
     scores: dict[str, float]
@@ -52,7 +53,7 @@ class Prediction:
     truncated: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them: ``scores`` is a dict, ``labels`` a list.
+        """Return the fields as JSON types: ``scores`` is a dict, ``labels`` a list.
 
         >>> classifier.predict("thanks a lot!")[0].to_dict()["label"]
         'gratitude'
@@ -60,7 +61,7 @@ class Prediction:
         return {**asdict(self), "labels": list(self.labels)}
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return a summary in one line."""
         parts = [f"{self.label} {self.score:.3f}", f"labels: {', '.join(self.labels) or 'none'}"]
         if self.toxicity is not None:
             parts.append(f"toxicity {self.toxicity:.3f} ({'' if self.toxic else 'not '}toxic)")
@@ -69,11 +70,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Scores:
-    """Many texts as arrays.
+    """The logits of many texts.
 
     Attributes:
         logits: float32, shape (rows, labels).
-        truncated: shape (rows,).
+        truncated: whether each text was cut, shape (rows,).
     """
 
     logits: npt.NDArray[np.float32]
@@ -98,17 +99,15 @@ class Tokens:
 
 
 class TextClassifier:
-    """A bundle, ready to score texts.
+    """The base of ``distillora.TextClassifier``, which documents its attributes.
 
     Args:
         bundle: an open bundle.
-        precision: ``int8`` or ``fp32``; by default the fastest that the bundle has.
-        toxicity: another rule than the bundle's.
-        threads: of onnxruntime; by default one for each core.
+        precision, toxicity, threads: see ``distillora.load``.
 
     Raises:
         BundleError: the bundle does not have this precision.
-        IntegrityError: a file of it is damaged.
+        IntegrityError: a file of the bundle is damaged.
         InputError: the toxicity rule names a label that the model does not have.
     """
 
@@ -142,22 +141,22 @@ class TextClassifier:
         toxicity: ToxicityRule | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Open the bundle in a folder, or the starter model if none is given; see the class."""
+        """Open the bundle in a folder, by default the starter model; see ``distillora.load``."""
         bundle = Bundle.open(starter_folder() if path is None else Path(path).expanduser())
         return cls(bundle, precision=precision, toxicity=toxicity, threads=threads)
 
     def predict(
         self, texts: str | Sequence[str], *, top_k: int | None = None, batch_size: int = BATCH_SIZE
     ) -> list[Prediction]:
-        """Score texts, in their order.
+        """Classify texts; the predictions are in the order of the texts.
 
-        Any string has a result: lone surrogates are read as U+FFFD, control characters as the
-        tokenizer reads them, and a text without words gets what the model says to no words.
+        Every string gets a prediction: empty texts are classified like any other, lone surrogates
+        are read as U+FFFD, and control characters as the tokenizer reads them.
 
         Args:
             texts: one text or many.
-            top_k: how many labels ``scores`` holds; all by default.
-            batch_size: texts at once; they are sorted by length first.
+            top_k: the number of labels in ``scores``; by default all.
+            batch_size: texts per batch; texts are sorted by length first.
 
         Raises:
             InputError: a text is not a string, or a number is below 1.
@@ -177,7 +176,7 @@ class TextClassifier:
         ]
 
     def score(self, texts: Sequence[str], *, batch_size: int = BATCH_SIZE) -> Scores:
-        """Return the logits of texts as arrays, in their order.
+        """Return the calibrated logits of texts, in the order of the texts.
 
         Raises:
             InputError: a text is not a string, or ``batch_size`` is below 1.
@@ -202,7 +201,7 @@ class TextClassifier:
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(
-                    f"Text {number} is of type {type(text).__name__}, and a string is needed."
+                    f"Text {number} is not a string, but of type {type(text).__name__}."
                 )
         tokenizer = self._tokenizers.get(direction) or self._open_left_tokenizer()
         special = tokenizer.num_special_tokens_to_add(False)
@@ -271,22 +270,22 @@ class TextClassifier:
 
 
 def starter_folder() -> Path:
-    """Return the folder of the model inside the package.
+    """Return the folder of the starter model in the package.
 
     Raises:
-        BundleError: this installation is without it.
+        BundleError: this installation does not have it.
     """
     folder = Path(str(files("distillora.inference"))) / "starter"
     if not folder.is_dir():
         raise BundleError(
-            "This installation has no starter model. Install distillora again, make it with "
-            "`make starter`, or give a bundle of your own."
+            "This installation has no starter model. Reinstall distillora, make the model with "
+            "`make starter`, or give another bundle."
         )
     return folder
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
-    if len(texts) == 1:  # not worth waking other threads for
+    if len(texts) == 1:  # not worth starting threads for
         return [tokenizer.encode(texts[0])]
     return list(tokenizer.encode_batch(texts))
 
@@ -296,7 +295,7 @@ def _open_tokenizer(bundle: Bundle) -> Tokenizer:
         tokenizer = Tokenizer.from_buffer(bundle.read(TOKENIZER))
     except IntegrityError:
         raise
-    except Exception as error:  # the library raises no type of its own
+    except Exception as error:  # the library has no exception type
         raise IntegrityError(f"{bundle.folder / TOKENIZER} cannot be read: {error}") from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(bundle.manifest.max_length)
@@ -309,16 +308,16 @@ def _open_session(
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or available_cores()
-    # texts differ in length: buffers kept for every shape would only pile up
+    # texts differ in length, and buffers for every shape would pile up
     options.enable_mem_pattern = False
-    # weights that a model file does not hold itself may not come from elsewhere
+    # a model file may not load weights from outside the bundle
     options.add_session_config_entry(
         "session.model_external_initializers_file_folder_path", str(bundle.folder.resolve())
     )
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own types are not public
-        raise IntegrityError(f"{bundle.folder}: the model cannot be opened: {error}") from error
+        raise IntegrityError(f"{bundle.folder}: cannot open the model: {error}") from error
 
 
 def available_cores() -> int:

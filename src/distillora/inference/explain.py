@@ -1,4 +1,4 @@
-"""Which words pushed a label: occlusion, which needs no gradients and so works on ONNX."""
+"""The effect of each word on a label, by occlusion, which needs no gradients."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class WordEffect:
 
     Attributes:
         word: the characters from ``start`` to ``end`` (exclusive) of the text.
-        effect: the label's logit with the word minus its logit without it: above 0 where the word
-            pushed the label, below 0 where it held it back.
+        effect: the label's logit with the word minus the logit without it: positive if the word
+            speaks for the label, negative if it speaks against it.
     """
 
     word: str
@@ -27,7 +27,7 @@ class WordEffect:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The effect of each word of a text on the logit of a label, in the order of the text."""
+    """The effect of each word of a text on the logit of a label, in text order."""
 
     text: str
     label: str
@@ -38,17 +38,18 @@ class Explanation:
 def explain(
     classifier: TextClassifier, text: str, label: str | None = None, *, most_words: int = 128
 ) -> Explanation:
-    """Leave out one word at a time and see how far a label's logit falls.
+    """Measure each word's effect on a label's logit by leaving the word out.
 
     Source: occlusion (Zeiler and Fergus 2014, arXiv 1311.2901, section 4.2), as leave-one-out on
-    words (Li et al. 2016, arXiv 1612.08220, eq. 1). Each text is run alone, so an effect is exactly
-    the difference of two logits that ``score`` returns for single texts.
+    words (Li et al. 2016, arXiv 1612.08220, eq. 1). Each text is run in a batch of one, so an
+    effect is exactly the difference of two logits that ``score`` returns for single texts.
 
     Args:
-        classifier: the model to ask.
-        text: what to explain.
-        label: which label; by default the most probable one.
-        most_words: words after these are left out; the model reads no more than 128 tokens.
+        classifier: the model to explain.
+        text: the text to explain.
+        label: the label to explain; by default the most probable one.
+        most_words: explain only this many words from the start; the model reads at most 128
+            tokens.
 
     Raises:
         InputError: the model has no such label.

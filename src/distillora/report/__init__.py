@@ -1,4 +1,4 @@
-"""The report, made from the results alone."""
+"""The report of a run, written from its results."""
 
 from distillora.report.page import build_report, write_report
 from distillora.report.tables import summary_table

@@ -1,4 +1,4 @@
-"""The charts of a report, from results and counts."""
+"""The charts of a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROW = 22  # pixels: a line of text with air
 
 
 def loss_figure(arms: Sequence[ArmSummary]) -> Figure | None:
-    """Draw training and validation loss by epoch, a panel an arm; None if nothing was trained."""
+    """Draw training and validation loss by epoch, one panel per arm; None without training."""
     trained = [arm for arm in arms if any(run.history for run in arm.runs)]
     if not trained:
         return None
@@ -32,9 +32,9 @@ def loss_figure(arms: Sequence[ArmSummary]) -> Figure | None:
         "Loss by epoch",
         f"Line charts of training and validation loss by epoch, one for each arm. {ends}.",
         draw(_loss_chart(rows, [arm.name for arm in trained])),
-        "The ring is the epoch that was kept. Training loss is the arm’s own objective, so with "
-        "distillation it is on another scale than the validation loss on the labels. "
-        "Several seeds are drawn as several lines.",
+        "The ring marks the epoch that was kept. Training loss is the arm’s own objective, so with "
+        "distillation its scale differs from that of the validation loss on the labels. There is "
+        "one line per seed.",
     )
 
 
@@ -101,7 +101,7 @@ def _epoch_axis(rows: list[dict[str, Any]]) -> alt.Axis:
 
 
 def label_figure(arms: Sequence[ArmSummary]) -> Figure:
-    """Draw F1 of each label by arm, the label with the most test rows on top."""
+    """Draw F1 by label and arm, with the most frequent label at the top."""
     labels = labels_on_test(arms[0].first)
     order = sorted(range(len(labels)), key=lambda i: -labels[i].support)[:MOST_LABELS]
     names = [f"{labels[i].label} · {formats.count(labels[i].support)}" for i in order]
@@ -112,10 +112,10 @@ def label_figure(arms: Sequence[ArmSummary]) -> Figure:
     ]
     best = max(order, key=lambda i: max(_label_f1(arm, i) for arm in arms))
     alt_text = (
-        f"Dot chart of F1 for {len(order)} labels and {len(arms)} arms. The label learnt best is "
-        f"{labels[best].label}. All values stand in the table below."
+        f"Dot chart of F1 for {len(order)} labels and {len(arms)} arms. The label with the highest "
+        f"F1 is {labels[best].label}. All values are in the table below."
     )
-    note = "Beside each label: its test rows, by which labels are sorted." + _cut_off(len(labels))
+    note = "Labels are sorted by their test rows, shown next to them." + _cut_off(len(labels))
     chart = _label_chart(rows, names, [arm.name for arm in arms])
     return Figure("f1-by-label", "F1 of each label", alt_text, draw(chart), note)
 
@@ -141,9 +141,9 @@ def _label_chart(rows: list[dict[str, Any]], labels: list[str], arms: list[str])
 
 
 def confusion_figure(arm: ArmSummary, labels: Sequence[str], task: TaskType) -> Figure | None:
-    """Draw which label the arm predicts for each class, as shares of the class's rows.
+    """Draw an arm's confusion matrix, as shares of each class's rows.
 
-    The seeds' counts are added up; None if a run was not counted (older results).
+    Counts are summed over the seeds. None for older results without counts.
     """
     counted = [np.array(run.confusions) for run in arm.runs if run.confusions is not None]
     if len(counted) < len(arm.runs):
@@ -154,14 +154,14 @@ def confusion_figure(arm: ArmSummary, labels: Sequence[str], task: TaskType) -> 
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     of = "true class" if task == "single_label" else "first label of a text"
     note = (
-        f"Rows: {of}, the most frequent on top. Columns: the most probable label. "
-        "Each field is the share of its row, in per cent; empty is none."
+        f"Rows: {of}, the most frequent at the top. Columns: the most probable label. "
+        "Each cell is a share of its row in per cent; empty cells are 0."
     )
     if task == "multi_label":
-        note += " Other labels of a text, and thresholds, play no part here."
+        note += " Other labels of a text and thresholds are not used."
     return Figure(
         "confusion",
-        f"What ‘{arm.name}’ takes for what",
+        f"Confusions of ‘{arm.name}’",
         f"Heat map of {of} against the most probable label. {_worst_confusions(shares, labels)}",
         draw(_confusion_chart(shares[np.ix_(order, order)], [labels[i] for i in order])),
         note + _cut_off(len(labels)),
@@ -177,7 +177,9 @@ def _worst_confusions(shares: npt.NDArray[np.float64], labels: Sequence[str]) ->
         for true, seen in cells
         if off[true, seen]
     ]
-    return f"Most often confused: {formats.name_list(told)}." if told else "Nothing is confused."
+    return (
+        f"Most often confused: {formats.name_list(told)}." if told else "There are no confusions."
+    )
 
 
 def _confusion_chart(shares: npt.NDArray[np.float64], labels: list[str]) -> alt.Chart:
@@ -207,7 +209,7 @@ def _confusion_chart(shares: npt.NDArray[np.float64], labels: list[str]) -> alt.
 
 
 def class_figure(audit: AuditRecord) -> Figure:
-    """Draw how many rows of each split carry each label."""
+    """Draw the number of rows with each label, by split."""
     splits = list(audit.splits)
     main = audit.splits[splits[0]].class_counts
     labels = sorted(audit.labels, key=lambda label: -main.get(label, 0))[:MOST_LABELS]
@@ -222,7 +224,8 @@ def class_figure(audit: AuditRecord) -> Figure:
         "Rows of each label",
         f"Bar charts of rows by label for {formats.name_list(splits)}; in {splits[0]} from {ends}.",
         draw(_class_chart(rows, labels, splits)),
-        "Every label of a text counts. Each split has its own scale." + _cut_off(len(audit.labels)),
+        "All labels of a text are counted. Each split has its own scale."
+        + _cut_off(len(audit.labels)),
     )
 
 
@@ -248,4 +251,6 @@ def _panel_title(text: str) -> alt.TitleParams:
 
 
 def _cut_off(n_labels: int) -> str:
-    return f" Only the {MOST_LABELS} most frequent of {n_labels}." if n_labels > MOST_LABELS else ""
+    if n_labels <= MOST_LABELS:
+        return ""
+    return f" Only the {MOST_LABELS} most frequent of {n_labels} labels are shown."

@@ -1,4 +1,4 @@
-"""The columns that tables of arms are made of."""
+"""The columns of the tables of arms."""
 
 from __future__ import annotations
 
@@ -31,37 +31,37 @@ class Column(Protocol):
         """The column's title."""
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
-        """Return one cell an arm."""
+        """Return one cell per arm."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A column of what an arm is, which no seed changes."""
+    """A column for a property of an arm that does not depend on the seed."""
 
     heading: str
     tell: Callable[[ArmResult], str]
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
-        """Return one cell an arm."""
+        """Return one cell per arm."""
         return [Cell(self.tell(arm.first) or MISSING) for arm in arms]
 
 
 @dataclass(frozen=True)
 class SeedFact(Fact):
-    """A column of what may differ from seed to seed: each value once, in the order of the seeds."""
+    """A column for a property that may depend on the seed: each value once, in seed order."""
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
-        """Return one cell an arm."""
+        """Return one cell per arm."""
         told = [dict.fromkeys(filter(None, map(self.tell, arm.runs))) for arm in arms]
         return [Cell(", ".join(values) or MISSING) for values in told]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of what was measured: the mean over the seeds, with its standard deviation.
+    """A column for a measured figure: the mean over the seeds and the standard deviation.
 
-    ``compares`` says whether an arm's figure may be compared with those of others; one that may
-    not is marked as such, and is never the best. Nor is an ensemble, which cannot ship.
+    ``compares`` says whether an arm's figure is comparable with those of others. One that is not
+    gets a mark and is never the best. Neither is an ensemble, which cannot be exported.
     """
 
     title: str
@@ -72,11 +72,11 @@ class Measure:
 
     @property
     def heading(self) -> str:
-        """The title, with an arrow towards the better values."""
+        """The title, with an arrow that shows which values are better."""
         return self.title + _ARROWS[self.better]
 
     def cells(self, arms: Sequence[ArmSummary]) -> list[Cell]:
-        """Return one cell an arm; equal as shown is equally good, all equal is no mark."""
+        """Return one cell per arm; figures that look equal share the mark, unless all do."""
         best = self._best([arm for arm in arms if self._competes(arm)])
         return [self._cell(arm, best) for arm in arms]
 
@@ -102,7 +102,7 @@ class Measure:
 
 
 def trainable_share(trainable: int, total: int) -> str:
-    """Write both parameter counts and the share that was trained.
+    """Format both parameter counts and the share that was trained.
 
     >>> trainable_share(759580, 67734584).replace("\\N{NO-BREAK SPACE}", " ")
     '759,580 of 67,734,584 (1.12%)'
@@ -112,7 +112,7 @@ def trainable_share(trainable: int, total: int) -> str:
 
 
 def _tuned(title: str, read: Callable[[TunedMetrics], float], better: Better) -> Measure:
-    """Return a column of figures at tuned thresholds, empty for arms without any."""
+    """Return a column of figures at tuned thresholds, empty for arms without them."""
 
     def read_run(run: ArmResult) -> float | None:
         tuned = run.metrics.test.tuned
@@ -122,7 +122,7 @@ def _tuned(title: str, read: Callable[[TunedMetrics], float], better: Better) ->
 
 
 def _rung(title: str, read: Callable[[Ladder], Rung], better: Better = "higher") -> Measure:
-    """Return a column of macro F1 by one way of setting thresholds."""
+    """Return a column of macro F1 for one method of setting thresholds."""
 
     def read_run(run: ArmResult) -> float | None:
         return None if run.ladder is None else read(run.ladder).f1_macro
@@ -131,8 +131,8 @@ def _rung(title: str, read: Callable[[Ladder], Rung], better: Better = "higher")
 
 
 def threshold_method(run: ArmResult) -> str:
-    """Return how an arm's thresholds were set; nothing where it has none."""
-    # before there was a choice, all were shrunk
+    """Return the method of an arm's thresholds; empty if it has none."""
+    # older results do not name the method: all were shrunk
     return run.threshold_method or ("shrunk" if run.ladder else "")
 
 
@@ -213,7 +213,7 @@ LADDER: tuple[Column, ...] = (
     _rung("One, tuned", lambda ladder: ladder.one),
     _rung("Per label, tuned", lambda ladder: ladder.exact),
     _rung("As shipped", lambda ladder: ladder.tuned),
-    SeedFact("Set how", threshold_method),
+    SeedFact("Method", threshold_method),
     _rung("Oracle, not a result", lambda ladder: ladder.oracle, "neither"),
 )
 COST: tuple[Column, ...] = (
@@ -230,7 +230,7 @@ ORIGIN: tuple[Column, ...] = (
     Fact("Starts from", lambda run: run.init),
     Fact("Trained", lambda run: run.tuning),
     Fact("Learns from", _tell_objective),
-    Fact("Ships as", lambda run: run.cost.shape or run.architecture),
+    Fact("Exported as", lambda run: run.cost.shape or run.architecture),
     Measure(
         "Best epoch", lambda run: run.best_epoch or None, "neither", lambda epoch: f"{epoch:.3g}"
     ),

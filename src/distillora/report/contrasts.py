@@ -1,4 +1,4 @@
-"""What a run shows on the questions that its recipe asks, in a table and in words."""
+"""The contrasts of a recipe and their answers, in a table and in words."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ METRIC_NAMES = {
 }
 
 TELLING = 0.02
-"""The largest minimum detectable difference with which "not shown" says something: 2 points are
-more than most choices between small models turn on."""
+"""The largest minimum detectable difference with which "not shown" is informative: 2 points, which
+is more than most choices between small models depend on."""
 
 _MOST_DETAILED = 3
 
 NOTHING_ASKED = "The recipe names no contrasts, so no difference is tested."
 ONE_SEED = (
-    "With one seed the intervals cover test texts alone, so no difference is called shown: "
+    "With one seed, the intervals cover only the test texts, so no difference is called shown: "
     f"that takes {FEWEST_SEEDS} seeds."
 )
 
@@ -49,7 +49,7 @@ def metric_title(metric: str) -> str:
 
 
 def contrast_table(evidence: Evidence) -> Table:
-    """Return the recipe's questions with their answers, a contrast a row."""
+    """Return the recipe's questions and their answers, one contrast per row."""
     header = ("Contrast", "Question", "Difference", "p", "p, corrected", "Detectable", "Answer")
     rows = tuple(_contrast_row(found, evidence.headline) for found in evidence.contrasts)
     return Table(
@@ -59,27 +59,28 @@ def contrast_table(evidence: Evidence) -> Table:
 
 def _explain(evidence: Evidence) -> str:
     return (
-        f"Difference: first minus second, in points of {METRIC_NAMES[evidence.headline]} where no "
-        f"other metric is named, with its {evidence.level:.0%} interval. p-values are two-sided"
+        f"Difference: first minus second, in points of {METRIC_NAMES[evidence.headline]} unless "
+        f"another metric is named, with its {evidence.level:.0%} interval. p-values are two-sided"
         f"{_tell_family(evidence)} Shown: a corrected p below 0.05, with "
         f"{FEWEST_SEEDS} seeds or more on both sides; a baseline draws no random numbers, so one "
         "is enough. Detectable: the smallest true difference, in points, that 80% of such runs "
-        "would show, from the variances measured here."
+        "would show, based on the variances measured here."
     )
 
 
 def _tell_family(evidence: Evidence) -> str:
-    """Say after "p-values are two-sided" over which contrasts they are corrected, if over any."""
+    """Continue "p-values are two-sided" with the contrasts that the correction covers."""
     asked = len(evidence.contrasts)
     tested = sum(found.p_holm is not None for found in evidence.contrasts)
     if tested == 0:
-        return ", and none is corrected: with so few seeds no contrast is tested."
+        return " and not corrected: with so few seeds, no contrast is tested."
     if tested == asked:
-        return ", and corrected by Holm" + (f" over these {asked} contrasts." if asked > 1 else ".")
+        over = f" over these {asked} contrasts" if asked > 1 else ""
+        return f" and corrected by Holm’s method{over}."
     which = f"the {tested} contrasts that have" if tested > 1 else "the one contrast that has"
     return (
-        f", and corrected by Holm over {which} enough seeds. The others are not tested: they can "
-        "never be shown, and make no other one harder to show."
+        f" and corrected by Holm’s method over {which} enough seeds. The others are not tested: "
+        "they cannot be shown and do not affect the correction."
     )
 
 
@@ -103,9 +104,9 @@ def _contrast_row(found: ContrastEvidence, headline: str) -> tuple[Cell, ...]:
 
 
 def answer(found: ContrastEvidence) -> str:
-    """Say what a contrast shows, or what it could have shown."""
+    """Return what a contrast shows, or what it could have shown."""
     if found.same:
-        same = "Nothing differs: both score the same, whichever test texts are drawn."
+        same = "Nothing differs: both score the same on every draw of the test texts."
         return same if min(found.seeds) >= FEWEST_SEEDS else f"{same} {_too_few_seeds(found)}"
     if found.detectable is None:
         return _too_few_seeds(found)
@@ -130,21 +131,21 @@ def answer(found: ContrastEvidence) -> str:
 
 def _too_few_seeds(found: ContrastEvidence) -> str:
     if found.seeds == (1, 1):
-        return "One seed: the interval covers test texts alone."
+        return "One seed: the interval covers only the test texts."
     few = [
         f"{seeds} of ‘{name}’"
         for name, seeds in zip((found.first, found.second), found.seeds, strict=True)
         if seeds < FEWEST_SEEDS
     ]
-    told = f"Too few seeds: {formats.name_list(few)}, and {FEWEST_SEEDS} are needed."
-    if len(few) > 1 or 1 not in found.seeds:  # beside an arm with two, one may be a baseline's
+    told = f"Too few seeds: {formats.name_list(few)}; {FEWEST_SEEDS} are needed."
+    if len(few) > 1 or 1 not in found.seeds:  # next to an arm with two, one may be a baseline's
         return told
     single = (found.first, found.second)[found.seeds.index(1)]
-    return f"{told} The interval leaves out what another seed of ‘{single}’ would change."
+    return f"{told} The interval does not cover other seeds of ‘{single}’."
 
 
 def tell_contrasts(evidence: Evidence, names: Sequence[str]) -> str:
-    """Say briefly what the contrasts show that are about certain arms."""
+    """Summarise the contrasts that involve certain arms."""
     if not evidence.contrasts:
         return NOTHING_ASKED
     if all(len(arm.seeds) == 1 for arm in evidence.arms):
@@ -152,7 +153,7 @@ def tell_contrasts(evidence: Evidence, names: Sequence[str]) -> str:
     about = [found for found in evidence.contrasts if {found.first, found.second} & set(names)]
     if not about:
         arms = formats.name_list([f"‘{name}’" for name in names])
-        return f"None of the recipe’s contrasts is about {arms}."
+        return f"None of the recipe’s contrasts involves {arms}."
     shown = [_tell_shown(found) for found in about if found.shown]
     same = [found for found in about if found.same]
     others = [found for found in about if not found.shown and not found.same]
@@ -166,7 +167,7 @@ def _tell_shown(found: ContrastEvidence) -> str:
     else:
         first, second, difference = found.first, found.second, found.difference
     return (
-        f"Shown: ‘{first}’ is better in {METRIC_NAMES[found.metric]} than ‘{second}’ "
+        f"Shown: ‘{first}’ has a higher {METRIC_NAMES[found.metric]} than ‘{second}’ "
         f"({tell_interval(difference)})."
     )
 
@@ -215,17 +216,17 @@ def p_value(value: float) -> str:
 
 
 def share_table(evidence: Evidence) -> Table | None:
-    """Return each student's share of its teachers' score; None where no arm was taught."""
+    """Return each student's share of its teachers' score; None if no arm has a teacher."""
     if not evidence.shares:
         return None
     metric = METRIC_NAMES[evidence.headline]
     header = ("Student", "Taught by", f"Teachers’ {metric}", f"Student’s {metric}", "Share")
     rows = tuple(_share_row(share, evidence) for share in evidence.shares)
     note = (
-        "Share: the student’s score over that of the mean of its teachers’ logits, mean over the "
-        "student’s seeds, with the 95% interval of the ratio. Where teachers teach all seeds of a "
-        "student it covers the test texts and the student’s seeds, and not what other teachers "
-        "would give."
+        "Share: the student’s score divided by that of the mean of its teachers’ logits, averaged "
+        "over the student’s seeds, with the 95% interval of the ratio. If the same teachers teach "
+        "all seeds of a student, the interval covers the test texts and the student’s seeds, but "
+        "not other teachers."
     )
     return Table(f"Share of the teachers’ {metric}", header, rows, note, words=True)
 
@@ -242,7 +243,7 @@ def _share_row(share: ShareEvidence, evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def shared_teachers(results: Results) -> Text | None:
-    """Name the arms whose seeds share a teacher, and so are not independent of it."""
+    """Name the arms whose seeds share a teacher, and so are not independent."""
     sharing = [arm for arm in summarise(results) if _shares_teacher(arm)]
     if not sharing:
         return None
@@ -250,10 +251,11 @@ def shared_teachers(results: Results) -> Text | None:
     teachers = dict.fromkeys(name for arm in sharing for name in arm.first.teachers)
     several = "arms’" if len(sharing) > 1 else "arm’s"
     return Text(
-        f"The seeds of {arms} learnt from the same models of "
-        f"{formats.name_list([f'‘{name}’' for name in teachers])}, so they are not independent of "
-        f"them: the spread over these {several} seeds leaves out what other teachers would change. "
-        "With `teacher_seeds: own`, and teachers trained at every seed, each seed has its own."
+        f"The seeds of {arms} learned from the same models of "
+        f"{formats.name_list([f'‘{name}’' for name in teachers])}, so they are not independent: "
+        f"the spread over these {several} seeds does not include the variation between teachers. "
+        "With `teacher_seeds: own` and teachers trained at every seed, each seed has its own "
+        "teacher."
     )
 
 

@@ -1,4 +1,4 @@
-"""How sure a run's comparisons are: contrasts, intervals, shares, and all pairs to explore."""
+"""The evidence for a run's comparisons: contrasts, intervals, shares, and exploratory pairs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from distillora.report.theme import arm_scales, colour, draw
 
 _ROW = 30  # pixels for an arm
 _EXPLORATORY = (
-    "For exploration: the p-values are raw, none is corrected for the others, and nothing here "
-    "counts as shown. A question that matters belongs in the recipe’s `contrasts`."
+    "Exploratory: the p-values are raw, without a correction for multiple testing, and nothing "
+    "here counts as shown. Put a question that matters into the recipe’s `contrasts`."
 )
 
 
 def evidence_blocks(results: Results) -> list[Block]:
-    """Return what the report says of contrasts, intervals, shares and pairs."""
+    """Return the blocks about contrasts, intervals, shares and pairs."""
     evidence = results.evidence
     if evidence is None:
         return []
@@ -46,7 +46,7 @@ def evidence_blocks(results: Results) -> list[Block]:
 
 
 def _baselines(results: Results) -> set[str]:
-    """Return the arms that draw no random numbers, so that other seeds would change nothing."""
+    """Return the arms that draw no random numbers, so that the seed does not matter."""
     return {run.name for run in results.arms if not run.is_encoder and not run.is_ensemble}
 
 
@@ -57,7 +57,7 @@ def _explain(evidence: Evidence, baselines: set[str]) -> str:
     )
     if any(len(arm.seeds) > 1 for arm in evidence.arms):
         draws += (
-            ", and from the variance between seeds, whose true value few seeds leave open (Behrens "
+            ", and from the variance between seeds, which is uncertain with few seeds (Behrens "
             "and Fisher’s distribution)"
         )
     return (
@@ -71,14 +71,14 @@ def _tell_cover(evidence: Evidence, baselines: set[str]) -> str:
         return "both the test texts and the seeds: another set of texts of this size, other seeds"
     if any(several):
         return (
-            "the test texts, and the seeds of those arms that have several; of an arm with one "
-            "seed, nothing is known of what another would give"
+            "the test texts, and the seeds of arms with several; for an arm with one seed, it is "
+            "unknown what another seed would give"
         )
-    return "the test texts alone: with one seed, nothing is known of what another would give"
+    return "the test texts only: with one seed, it is unknown what another seed would give"
 
 
 def interval_table(evidence: Evidence) -> Table:
-    """Return mean, deviation and interval of every metric, an arm a row."""
+    """Return mean, deviation and interval of every metric, one row per arm."""
     header = ("Arm", "Seeds", *map(metric_title, METRIC_NAMES))
     rows = tuple(
         (
@@ -102,7 +102,7 @@ def _estimate_cell(estimate: Estimate) -> Cell:
 
 
 def difference_matrix(evidence: Evidence) -> Table:
-    """Return how far each arm is from each other one, in points of the headline metric."""
+    """Return the differences between all arms, in points of the headline metric."""
     names = [arm.name for arm in evidence.arms]
     rows = tuple(
         (Cell(row), *(_matrix_cell(evidence, row, column) for column in names)) for row in names
@@ -134,8 +134,8 @@ def pairs_table(evidence: Evidence) -> Table:
         for pair in evidence.pairs
     )
     note = (
-        f"In points, with {evidence.level:.0%} interval and raw p. McNemar’s test compares the "
-        f"accuracies on these texts, and does not cover the seeds. {_EXPLORATORY}"
+        f"In points, with the {evidence.level:.0%} interval and the raw p. McNemar’s test compares "
+        f"the accuracies on these texts and does not cover the seeds. {_EXPLORATORY}"
     )
     return Table("Exploratory: all pairs, all metrics", header, rows, note, folded=True)
 
@@ -162,8 +162,8 @@ def interval_figure(evidence: Evidence) -> Figure:
         f"{metric_title(evidence.headline)} on test, with 95% intervals",
         f"Dot chart with error bars of {metric} on test. {told}.",
         draw(_interval_chart(evidence.arms, evidence.headline)),
-        "Overlapping bars do not mean that two arms are alike: they erred on the same texts. "
-        "The tables of differences compare them text by text."
+        "Overlapping bars do not mean that there is no difference: all arms were tested on the "
+        "same texts, and the tables of differences compare them text by text."
         if evidence.pairs
         else "",
     )

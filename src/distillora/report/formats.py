@@ -1,4 +1,4 @@
-"""How numbers are written for people."""
+"""Formatting of numbers, and the parts of a report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 
 
 def ratio(value: float) -> str:
-    """Write a share or a loss with 4 decimals, as the published tables do."""
+    """Format a share or a loss with 4 decimals, like the published tables."""
     return f"{value:.4f}"
 
 
 def count(value: float) -> str:
-    """Write a whole number.
+    """Format a whole number.
 
     >>> count(67734584)
     '67,734,584'
@@ -22,7 +22,7 @@ def count(value: float) -> str:
 
 
 def short(value: float) -> str:
-    """Write a measurement with about 3 digits.
+    """Format a measurement with about 3 digits.
 
     >>> short(1834.2), short(27.31), short(1.234)
     ('1,834', '27.3', '1.23')
@@ -32,7 +32,7 @@ def short(value: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Write a duration as minutes:seconds or hours:minutes:seconds.
+    """Format a duration as minutes:seconds or hours:minutes:seconds.
 
     >>> clock(472.4), clock(3700)
     ('7:52', '1:01:40')
@@ -43,7 +43,7 @@ def clock(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Write a size in decimal units.
+    """Format a size in decimal units.
 
     >>> size(267_900_000), size(3_040_000), size(812)
     ('268 MB', '3.04 MB', '812 B')
@@ -55,7 +55,7 @@ def size(n_bytes: float) -> str:
 
 
 def points(share: float) -> str:
-    """Write a difference of two shares in points (hundredths), with its sign.
+    """Format a difference of two shares in points (hundredths), with its sign.
 
     >>> points(0.0123), points(-0.0004)
     ('+1.2', '0.0')
@@ -65,7 +65,7 @@ def points(share: float) -> str:
 
 
 def least_points(share: float) -> str:
-    """Write a minimum detectable difference in points, a tiny one as the least that can be written.
+    """Format a minimum detectable difference in points, at least 0.1.
 
     >>> least_points(0.0134), least_points(0.0002)
     ('1.3', '0.1')
@@ -74,7 +74,7 @@ def least_points(share: float) -> str:
 
 
 def layer_list(layers: Sequence[int]) -> str:
-    """Write layer indices, a run of three or more as a range.
+    """Format layer indices; three or more consecutive ones become a range.
 
     >>> layer_list([0, 1, 2, 3]), layer_list([1, 3, 5])
     ('0–3', '1, 3, 5')
@@ -84,7 +84,7 @@ def layer_list(layers: Sequence[int]) -> str:
 
 
 def name_list(names: Sequence[str]) -> str:
-    """Join names as a sentence does.
+    """Join names with commas and "and".
 
     >>> name_list(["odd", "even", "lora"])
     'odd, even and lora'
@@ -97,12 +97,11 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One field of a table.
+    """One cell of a table.
 
     Attributes:
         text: the value.
-        spread: its standard deviation over the seeds, as ``± 0.01``, or how sure it is, in one
-            line or two; or nothing.
+        spread: its uncertainty, such as ``± 0.01`` or an interval, in one or two lines; or empty.
         best: whether it is marked, as the best of its column or as the table's note says.
     """
 
@@ -116,13 +115,13 @@ class Table:
     """A table whose first column names the rows.
 
     Attributes:
-        caption: what the table shows.
-        header: one title a column.
-        rows: as many cells a row as there are titles.
-        note: how to read it.
-        words: the columns hold words rather than numbers, and are set left.
-        folded: shown only when the reader asks for it.
-        mark: what a marked cell is called for those who cannot see the star.
+        caption: the caption.
+        header: one title per column.
+        rows: one cell per title in each row.
+        note: how to read the table.
+        words: the columns contain words rather than numbers, and are aligned left.
+        folded: collapsed until the reader opens it.
+        mark: the name of a marked cell, for screen readers.
     """
 
     caption: str
@@ -140,11 +139,11 @@ class Figure:
     """A chart.
 
     Attributes:
-        name: stem of its file in ``charts/``.
-        title: what it shows.
-        alt: the same in words, with the numbers that matter, for those who cannot see it.
-        svg: a document of its own, in light colours.
-        note: how to read it.
+        name: the stem of its file in ``charts/``.
+        title: the title.
+        alt: a text alternative with the main figures.
+        svg: a complete SVG document, in light colours.
+        note: how to read the chart.
     """
 
     name: str
@@ -165,7 +164,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """A file's content, folded under its title."""
+    """The content of a file, collapsed under its title."""
 
     title: str
     code: str
@@ -177,7 +176,7 @@ Block = Table | Figure | Text | Code
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; ``anchor`` is its address in the page."""
+    """A heading with its blocks; ``anchor`` is its id in the page."""
 
     anchor: str
     title: str
@@ -186,7 +185,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """One figure that sums the run up: what it is, its value, and what it means."""
+    """A headline of the run: its label, its value, and an explanation."""
 
     label: str
     value: str

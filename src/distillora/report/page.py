@@ -1,4 +1,4 @@
-"""The report of a run: what it says, and how it is written as HTML and Markdown."""
+"""The report of a run: its content, and its HTML and Markdown files."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ def write_report(run_dir: Path, warn: Callable[[str], None] | None = None) -> Pa
 
     Args:
         run_dir: the run's folder.
-        warn: is told what the results no longer fit; the report says it, too.
+        warn: is called with each warning about files that do not match the results; the report
+            has them too.
 
     Returns:
-        The path of ``report.html``; ``report.md`` and ``charts/`` stand beside it.
+        The path of ``report.html``; ``report.md`` and ``charts/`` are next to it.
 
     Raises:
-        RunFolderError: there is no ``results.json``, or the folder holds other weights,
-            predictions or data than it is about.
-        IntegrityError: it is torn, or its arms were not made from one another as it says.
+        RunFolderError: there is no ``results.json``, or the folder's weights, predictions or data
+            do not match it.
+        IntegrityError: ``results.json`` is damaged, or its arms were not trained from one another
+            as it says.
     """
     layout = RunLayout(run_dir)
     results = load_results(layout)
@@ -55,9 +57,9 @@ def build_report(results: Results, run_dir: Path, notes: Sequence[str] = ()) -> 
     """Write ``report.html``, ``report.md`` and ``charts/*.svg`` into a run's folder.
 
     Args:
-        results: what the run measured.
+        results: the results of the run.
         run_dir: the run's folder.
-        notes: warnings to show beside the report's own.
+        notes: warnings to add to the report's own.
 
     Returns:
         The path of ``report.html``.
@@ -72,7 +74,7 @@ def build_report(results: Results, run_dir: Path, notes: Sequence[str] = ()) -> 
 
 
 def compose(results: Results, notes: Sequence[str] = ()) -> Page:
-    """Put together what the report says."""
+    """Return the content of the report."""
     verdict = judge(results)
     name = str(results.recipe.get("name", "run"))
     return Page(
@@ -91,13 +93,13 @@ def _warnings(results: Results) -> tuple[str, ...]:
     warnings = []
     if results.recipe.get("data", {}).get("source") == "sample":
         warnings.append(
-            "This run used the bundled sample, which exists to try the tool out. "
-            "No quality figure on this page means anything for real text."
+            "This run used the bundled sample, which is for trying out distillora. Its quality "
+            "figures mean nothing for real text."
         )
     if limit := results.recipe.get("data", {}).get("limit"):
         warnings.append(
-            f"Of a split with more than {limit:,} rows only the first {limit:,} were used: "
-            "figures of the whole data set may be others."
+            f"At most the first {limit:,} rows of each split were used. Figures for the whole data "
+            "set may differ."
         )
     return tuple(warnings)
 
@@ -135,7 +137,7 @@ def _section(title: str, *blocks: Block | None) -> Section:
 
 
 def table_html(table: Table) -> str:
-    """Write one table as HTML, without the page's styles."""
+    """Return a table as HTML, without the page's styles."""
     macros: Any = _environment().get_template("table.html.j2").module
     return str(macros.table(table))
 
@@ -164,6 +166,6 @@ def _inline(figure: Figure) -> Markup:
 
 
 def _escape_markdown(text: str) -> str:
-    """Make text safe anywhere in Markdown, table cells and link texts included."""
+    """Escape text for any place in Markdown, including table cells and link texts."""
     one_line = escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", one_line)

@@ -1,4 +1,4 @@
-"""Where the numbers come from: the data's audit, and the origin of the run."""
+"""The origin of the figures: the audit of the data, and the code and machine of the run."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _Line = tuple[str, Callable[[SplitAudit], str]]
 
 
 def audit_blocks(results: Results) -> tuple[Block, ...]:
-    """Return what the audit found in each split, and what was done about it."""
+    """Return the audit of each split, and which rows were left out."""
     audit = results.data.audit
     dropped = results.data.dropped_from_train
     shared = [f"{rows:,} rows of {pair}" for pair, rows in audit.shared_texts.items()]
     texts = (
         f"Source: {results.data.source}. {_taxonomy(results)}{len(results.data.labels)} labels.",
-        f"Texts that two splits share: {formats.name_list(shared) or 'none'}. "
-        f"Rows dropped from training because their text is evaluated too: {dropped:,}.",
+        f"Texts in more than one split: {formats.name_list(shared) or 'none'}. "
+        f"Training rows left out because their text is in validation or test: {dropped:,}.",
     )
     extra = [
-        f"Texts without labels from {path}, for the teachers to label: {record.describe()}."
+        f"Unlabelled texts from {path} for the teachers to label: {record.describe()}."
         for path, record in results.data.extra_text.items()
     ]
     lines = (*texts, *audit.warnings, *extra)
@@ -37,12 +37,12 @@ def audit_blocks(results: Results) -> tuple[Block, ...]:
 
 
 def _taxonomy(results: Results) -> str:
-    # the groups are of emotions; other labels have no taxonomy
+    # only emotions have taxonomies
     return f"Taxonomy: {results.data.taxonomy}, " if are_emotions(results.data.labels) else ""
 
 
 def origin_blocks(results: Results) -> tuple[Block, ...]:
-    """Return everything that it takes to make the run again, and how far to trust it."""
+    """Return everything needed to repeat the run, and notes on how far to trust it."""
     data, environment = results.data, results.environment
     hashes = [
         (f"{split} ({data.rows.get(split, 0):,} rows)", h) for split, h in data.sha256.items()
@@ -71,12 +71,12 @@ def _split_table(results: Results) -> Table:
     rows: list[tuple[Cell, ...]] = [_used(results, audit)]
     for name, tell in (*_LINES, *_label_lines(audit), *lengths):
         rows.append((Cell(name), *(Cell(tell(split)) for split in splits)))
-    note = "Lengths count tokens with the special ones, before anything is cut off."
+    note = "Lengths are in tokens, including special ones, before truncation."
     return Table("The data", ("", *audit.splits), tuple(rows), note)
 
 
 def _label_lines(audit: AuditRecord) -> list[_Line]:
-    """Return a line for each number of labels that some row has."""
+    """Return one line for each number of labels per row."""
 
     def line(labels: int) -> _Line:
         name = f"Rows with {labels} label{'' if labels == 1 else 's'}"
@@ -106,12 +106,12 @@ _LENGTHS: tuple[_Line, ...] = (
     ("Length, 95th percentile", _length(lambda lengths: lengths.p95)),
     ("Length, 99th percentile", _length(lambda lengths: lengths.p99)),
     ("Length, longest", _length(lambda lengths: lengths.longest)),
-    ("Texts cut off", _length(lambda lengths: lengths.truncated)),
+    ("Texts truncated", _length(lambda lengths: lengths.truncated)),
 )
 
 
 def _made_by(runs: Sequence[ArmResult]) -> list[Table]:
-    """Return what trained each arm at each seed, where that is recorded."""
+    """Return the code and machine that trained each arm, if they were recorded."""
     rows = tuple(
         (
             Cell(f"{run.name}, seed {run.seed}"),
@@ -125,26 +125,26 @@ def _made_by(runs: Sequence[ArmResult]) -> list[Table]:
         if (made := run.environment)
     )
     header = ("Arm", "Commit", "Device, precision", "Threads and jobs", "Trained", "Fingerprint")
-    caption = "What trained each arm"
+    caption = "Code and machine of each arm"
     return [Table(caption, header, rows, words=True, folded=True)] if rows else []
 
 
 def _commit(made: ArmEnvironment) -> str:
     commit = (made.commit or MISSING)[:12] + (" with uncommitted changes" if made.dirty else "")
-    return f"{commit}, begun at {made.begun_at_commit[:12]}" if made.begun_at_commit else commit
+    return f"{commit}, started at {made.begun_at_commit[:12]}" if made.begun_at_commit else commit
 
 
 def _sharing(made: ArmEnvironment) -> str:
     processes = f"{made.processes} processes of " if made.processes > 1 else ""
-    beside = f", {made.jobs} arms at a time" if made.jobs > 1 else ""
+    beside = f", {made.jobs} arms at once" if made.jobs > 1 else ""
     return f"{processes}{made.threads} thread{'s' if made.threads > 1 else ''}{beside}"
 
 
 def _mixed_origins(runs: Sequence[ArmResult]) -> list[str]:
-    """Point out the arms that were made otherwise than most of the run."""
+    """Name the arms whose code or machine differs from most of the run."""
     known = [(run, run.environment) for run in runs if run.environment]
     if not known:
-        return ["Which code and machine trained each arm was not recorded when this run was made."]
+        return ["This run did not record which code and machine trained each arm."]
     aspects: dict[str, Callable[[ArmEnvironment], object]] = {
         "by another commit": lambda made: (made.commit, made.dirty, made.begun_at_commit),
         "on another device": lambda made: made.device,
@@ -155,12 +155,12 @@ def _mixed_origins(runs: Sequence[ArmResult]) -> list[str]:
     }  # fmt: skip
     notes = []
     for how, read in aspects.items():
-        # a baseline computes in one precision, whatever the encoders do
+        # the precision of a baseline does not depend on that of the encoders
         own = [(run, read(made)) for run, made in known if run.is_encoder or "precision" not in how]
         most = Counter(value for _, value in own).most_common(1)
         other = [f"{run.name}, seed {run.seed}" for run, value in own if value != most[0][0]]
         if other:
-            notes.append(f"Made {how} than most of the run: {formats.name_list(other)}.")
+            notes.append(f"Trained {how} than most of the run: {formats.name_list(other)}.")
     return notes
 
 
@@ -169,11 +169,11 @@ def _seed_note(results: Results) -> str:
     listed = formats.name_list([str(seed) for seed in seeds])
     if len(seeds) == 1:
         return (
-            f"Seed: {listed}. A difference that the test texts show may still be the luck of that "
+            f"Seed: {listed}. A difference on the test texts may still be due to chance with this "
             "one seed."
         )
     return (
-        f"Seeds: {listed}. Figures are means over those that an arm has, ± their sample standard "
+        f"Seeds: {listed}. Figures are means over the seeds of each arm, ± their sample standard "
         "deviation."
     )
 
@@ -181,7 +181,7 @@ def _seed_note(results: Results) -> str:
 def _environment(environment: Environment) -> list[tuple[str, str]]:
     state = {True: " with uncommitted changes", False: "", None: ""}[environment.dirty]
     return [
-        ("Made at", environment.created),
+        ("Created", environment.created),
         ("distillora", environment.distillora),
         ("Commit", (environment.commit or MISSING) + state),
         ("Python", environment.python),

@@ -1,4 +1,4 @@
-"""Over how many seeds the figures of a report are means, in words."""
+"""The number of seeds behind a report's figures, in words."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from distillora.report.summary import ArmSummary
 
 
 def most_seeds(arms: Sequence[ArmSummary]) -> int:
-    """Return how many seeds the arm with the most of them has."""
+    """Return the largest number of seeds of any arm."""
     return max(len(arm.runs) for arm in arms)
 
 
 def seed_exceptions(arms: Sequence[ArmSummary]) -> str:
-    """Name the arms with fewer seeds than others and say how many; empty if there are none."""
+    """Name the arms with fewer seeds than others, and their numbers; empty if there are none."""
     most = most_seeds(arms)
     fewer = [f"‘{arm.name}’ ({_tell_runs(arm)})" for arm in arms if len(arm.runs) < most]
     return formats.name_list(fewer)
@@ -29,16 +29,16 @@ def _tell_runs(arm: ArmSummary) -> str:
 
 
 def tell_seeds(arms: Sequence[ArmSummary]) -> str:
-    """Say in a sentence over how many seeds the figures of these arms are means."""
+    """Return a sentence about the number of seeds behind the figures of these arms."""
     most, fewer = most_seeds(arms), seed_exceptions(arms)
     if most == 1:
-        return "All figures come from one seed: another one may order the arms otherwise."
+        return "All figures are from one seed; another seed may rank the arms differently."
     exceptions = f", except those of {fewer}" if fewer else ""
     return f"All figures are means over {most} seeds{exceptions}."
 
 
 def over_seeds(arms: Sequence[ArmSummary]) -> str:
-    """Return the end of a caption that says the same; empty if no arm has several seeds."""
+    """Return the same as the end of a caption; empty if no arm has several seeds."""
     most, fewer = most_seeds(arms), seed_exceptions(arms)
     if most == 1:
         return ""

@@ -1,4 +1,4 @@
-"""The runs of each arm, over its seeds."""
+"""Each arm's results over its seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MaybeReader = Callable[[ArmResult], float | None]
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the seeds: its mean, and its sample standard deviation from two seeds on."""
+    """The mean over the seeds, and the sample standard deviation (None with one seed)."""
 
     mean: float
     deviation: float | None
@@ -29,13 +29,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """One arm and its runs, one a seed.
+    """One arm and its results at each seed.
 
     Attributes:
-        name, runs: which arm, and what was measured of it at each seed.
-        comparable_time: whether it was trained with the machine to itself, so that the time
-            compares with that of others.
-        comparable_before: the same of all arms that it starts from or learns from.
+        name: the arm's name.
+        runs: its results, one per seed.
+        comparable_time: whether it had the machine to itself during training, so that its
+            training time is comparable.
+        comparable_before: the same for all arms that it starts from or learns from.
     """
 
     name: str
@@ -45,11 +46,11 @@ class ArmSummary:
 
     @property
     def first(self) -> ArmResult:
-        """The first run, for what does not depend on the seed."""
+        """The first result, for properties that do not depend on the seed."""
         return self.runs[0]
 
     def spread(self, read: MaybeReader) -> Spread | None:
-        """Sum a figure up over the seeds; None when a run has no such figure."""
+        """Summarise a figure over the seeds; None if it is missing at any seed."""
         values = [value for run in self.runs if (value := read(run)) is not None]
         if not values or len(values) < len(self.runs):
             return None
@@ -58,17 +59,17 @@ class ArmSummary:
         )
 
     def known(self, read: MaybeReader) -> float | None:
-        """Return the mean of a figure; None when a run has no such figure."""
+        """Return the mean of a figure; None if it is missing at any seed."""
         spread = self.spread(read)
         return None if spread is None else spread.mean
 
     def mean(self, read: Reader) -> float:
-        """Return the mean of a figure that every run has."""
+        """Return the mean of a figure that is never missing."""
         return statistics.fmean(read(run) for run in self.runs)
 
 
 def summarise(results: Results) -> tuple[ArmSummary, ...]:
-    """Group the runs by arm, in the recipe's order; arms of one shape are equally fast."""
+    """Group results by arm, in the recipe's order; arms of one shape share their speed."""
     runs: dict[str, list[ArmResult]] = {name: [] for name in results.recipe.get("arms", {})}
     for run in share_speed(results):
         runs.setdefault(run.name, []).append(run)
@@ -86,7 +87,7 @@ def summarise(results: Results) -> tuple[ArmSummary, ...]:
 
 
 def _before(name: str, runs: Mapping[str, Sequence[ArmResult]], results: Results) -> set[str]:
-    """Return all arms made before this one: those it starts from, learns from or averages."""
+    """Return all arms that this one starts from, learns from or averages, transitively."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -100,15 +101,15 @@ def _before(name: str, runs: Mapping[str, Sequence[ArmResult]], results: Results
 
 
 def operating_point(split: SplitMetrics) -> SplitMetrics | TunedMetrics:
-    """Return the metrics at tuned thresholds where there are any, else the plain ones."""
+    """Return the metrics at tuned thresholds if there are any, or else the plain ones."""
     return split.tuned or split
 
 
 def chosen_by(run: ArmResult) -> float:
-    """Return the validation figure by which arms are compared.
+    """Return the validation score that ranks arms.
 
-    Weighted F1 for single-label; average precision for multi-label, for it needs no threshold
-    (thresholds are tuned on the same rows, which flatters F1 there).
+    Weighted F1 for single-label. Average precision for multi-label, because thresholds are tuned on
+    the same rows, which would flatter F1.
     """
     validation = run.metrics.validation
     precision = validation.average_precision
@@ -126,20 +127,20 @@ def accuracy_on_test(run: ArmResult) -> float:
 
 
 def labels_on_test(run: ArmResult) -> tuple[LabelMetrics, ...]:
-    """Return the figures of each label on test."""
+    """Return the test metrics of each label."""
     return operating_point(run.metrics.test).per_label
 
 
 def latency(run: ArmResult) -> float | None:
-    """Return the time for one text, in milliseconds; None where it was not measured."""
+    """Return the time for one text in milliseconds; None if it was not measured."""
     return run.cost.latency_ms
 
 
 def training_seconds(run: ArmResult) -> float | None:
-    """Return the wall time of training; None for an arm that was taken as it is."""
+    """Return the wall time of training in seconds; None for an arm that was not trained."""
     return run.cost.training_seconds or None
 
 
 def model_bytes(run: ArmResult) -> float:
-    """Return the size of the weights that ship."""
+    """Return the size of the final weights in bytes."""
     return run.cost.model_bytes

@@ -1,4 +1,4 @@
-"""The tables of figures, by arm."""
+"""The tables of figures by arm."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from distillora.report.summary import ArmSummary, MaybeReader, labels_on_test, s
 from distillora.report.timing import DAGGER, comparable_time, explain_marks, mark
 
 RARE = 30
-"""Test rows below which the F1 of a label says little: two rows move it by several points."""
+"""Labels with fewer test rows are rare: two rows change their F1 by several points."""
 
 _LADDER_NOTE = (
-    "From left to right: 0.5 for every label; one threshold for all, tuned on validation; the best "
-    "of each label on validation; those that ship; how these were set, which cross-validation "
-    "within the validation split chose: exact as before, smoothed, or shrunk (smoothed, and drawn "
-    "to the common one where a label is rare); the best of each label on test, which is an oracle "
-    "and not a result."
+    "From left to right: 0.5 for every label; one threshold for all labels, tuned on validation; "
+    "the best threshold of each label on validation; the exported thresholds; their method, chosen "
+    "by cross-validation within the validation split: exact (the column before), smoothed, or "
+    "shrunk (smoothed, and moved towards the common threshold for rare labels); the best threshold "
+    "of each label on test, which is an oracle and not a result."
 )
-_FROM_TEXT = " (a baseline: from the text, which it takes apart itself)"
+_FROM_TEXT = " (a baseline: from the text, since it extracts the features itself)"
 HOW_TO_READ = "★ marks the best of a column; ↑ higher is better, ↓ lower is better."
 
 
 def quality_tables(results: Results) -> list[Table]:
-    """Return the main table; for multi-label also those at a threshold of 0.5 and at tuned ones."""
+    """Return the main table; for multi-label also the tables at 0.5 and at tuned thresholds."""
     arms = summarise(results)
     over = over_seeds(arms)
     main = f"Measured on the test split{over}"
@@ -43,32 +43,32 @@ def quality_tables(results: Results) -> list[Table]:
         return [_arm_table(main, arms, _single_label_columns(results), HOW_TO_READ)]
     tables = [
         _arm_table(main, arms, columns.MULTI_LABEL, HOW_TO_READ),
-        _arm_table(f"Labels from a probability of 0.5 on{over}", arms, columns.AT_HALF),
+        _arm_table(f"At a threshold of 0.5{over}", arms, columns.AT_HALF),
     ]
     if any(run.metrics.test.tuned for run in results.arms):
-        caption = f"Labels from a threshold of their own on, tuned on validation{over}"
+        caption = f"At one threshold per label, tuned on validation{over}"
         tables.append(_arm_table(caption, arms, columns.TUNED))
     if any(run.ladder for run in results.arms):
-        caption = f"Macro F1 on test by how the thresholds were set{over}"
+        caption = f"Macro F1 on test by method of setting the thresholds{over}"
         tables.append(_arm_table(caption, arms, columns.LADDER, _LADDER_NOTE))
     return tables
 
 
 def label_note(results: Results) -> Text | None:
-    """Say which label counts where a test text has several; None where none has."""
+    """Explain which label counts if test texts have several; None if none has."""
     data = results.data
     test = data.audit.splits["test"]
     several = test.rows - test.labels_per_row.get(1, 0)
     if data.task == "multi_label" or not several:
         return None
-    lowest = ", in GoEmotions the one with the lowest number" if _is_goemotions(results) else ""
+    lowest = " (in GoEmotions, the one with the lowest number)" if _is_goemotions(results) else ""
     sentences = [
         f"Of the {test.rows:,} test texts, {several:,} ({several / test.rows:.1%}) have several "
-        f"labels. One label per text counts, in training and on test: the first one listed{lowest}."
+        f"labels. In training and on test, only the first one listed counts{lowest}."
     ]
     if _measured_any_label(results):
         title = columns.ACCURACY_ANY_LABEL.title
-        sentences.append(f"‘{title}’ counts a prediction as right if the text has that label.")
+        sentences.append(f"‘{title}’ accepts any label of the text.")
     return Text(" ".join(sentences))
 
 
@@ -85,18 +85,18 @@ def _measured_any_label(results: Results) -> bool:
 
 
 def cost_table(results: Results) -> Table:
-    """Return what each arm costs to make, to keep and to run."""
+    """Return the cost of training, storing and running each arm."""
     arms = summarise(results)
     known = {run.cost.device for run in results.arms if run.cost.device is not None}
     devices = formats.name_list(sorted(known))
     note = (
-        f"{HOW_TO_READ} Training time is the arm’s own. The teacher’s time, its training and its "
-        "outputs over the training texts, stands apart, for it is spent once and serves every "
-        "arm that learns from it. One text: median time from tokens to logits, batch of one"
+        f"{HOW_TO_READ} Training time does not include the teacher’s time (its training and its "
+        "outputs over the training texts), which is spent once for all arms that learn from it. "
+        "One text: median time from tokens to logits, in a batch of one"
         f"{_FROM_TEXT if any(run.is_baseline for run in results.arms) else ''}. "
         f"Texts/s: the test split in batches.{f' Both measured on {devices}.' if devices else ''}"
     )
-    caption = f"Cost of making, keeping and running{over_seeds(arms)}"
+    caption = f"Cost of training, storing and running{over_seeds(arms)}"
     return _arm_table(caption, arms, columns.COST, note)
 
 
@@ -106,7 +106,7 @@ def origin_table(results: Results) -> Table:
 
 
 def label_table(results: Results) -> Table:
-    """Return F1 on test by label and arm, the most frequent label first."""
+    """Return F1 on test by label and arm, with the most frequent label first."""
     arms = summarise(results)
     labels = labels_on_test(arms[0].first)
     rows = []
@@ -120,7 +120,7 @@ def label_table(results: Results) -> Table:
     caption = f"F1 of each label on the test split{over_seeds(arms)}"
     note = "★ marks the best arm."
     if any(label.support < RARE for label in labels):
-        note += f" A rare label has fewer than {RARE} test rows: its F1 says little."
+        note += f" A rare label has fewer than {RARE} test rows, so its F1 is unreliable."
     return Table(caption, header, tuple(rows), note=note, folded=True)
 
 
@@ -169,7 +169,7 @@ def _our_cells(arm: ArmSummary | None) -> list[tuple[Cell, ...]]:
 
 
 def summary_table(results: Results) -> rich.table.Table:
-    """Return the main figures for the terminal, narrow enough for 80 columns."""
+    """Return the main figures for a terminal of 80 columns."""
     block = summary_block(results)
     shown = rich.table.Table(
         title=block.caption,
@@ -188,7 +188,7 @@ def summary_table(results: Results) -> rich.table.Table:
 
 
 def summary_block(results: Results) -> Table:
-    """Return the main figures as a table of the report's kind."""
+    """Return the main figures as a table."""
     arms = summarise(results)
     seeds = most_seeds(arms)
     upto = "up to " if seed_exceptions(arms) else ""
@@ -207,10 +207,10 @@ def _is_multi_label(results: Results) -> bool:
 
 
 def _caption(results: Results, rows: Sequence[Sequence[Cell]]) -> str:
-    """Say what the signs of the terminal's table mean, in few words."""
+    """Explain the marks in the terminal's table briefly."""
     parts = ["★ best of the column"]
     if _explain_marks("", rows):
-        parts.append(f"{DAGGER} not comparable: trained beside other work")
+        parts.append(f"{DAGGER} not comparable: the machine was shared")
     if results.measurement is not None and results.measurement.busy:
         parts.append("ms/text measured on a busy machine")
     return "; ".join(parts)
@@ -238,19 +238,19 @@ def _explain_marks(note: str, rows: Sequence[Sequence[Cell]]) -> str:
 
 
 def search_table(results: Results) -> Table | None:
-    """Return what each search for layers found and cost; None if there was none."""
+    """Return the result and the cost of each layer search; None if there was none."""
     rows = tuple(
         _row(run, comparable_time(run, results)) for run in results.arms if run.search is not None
     )
     if not rows:
         return None
-    header = ("Arm", "Seed", "Layers kept", "Choices measured", "Their loss on validation", "Time")
+    header = ("Arm", "Seed", "Layers kept", "Choices measured", "Validation loss", "Time")
     note = (
-        "Layers were dropped one by one, each time the one without which the loss on validation is "
-        "least, before any training of the student. The loss is that of what was left."
+        "Before the student was trained, layers were removed one at a time, always the one whose "
+        "removal gives the lowest validation loss. The loss is that of the kept layers."
     )
     note = explain_marks(note, [row[-1].text for row in rows])
-    return Table("Layers that were searched", header, rows, note)
+    return Table("Layer search", header, rows, note)
 
 
 def _row(run: ArmResult, comparable: bool) -> tuple[Cell, ...]:

@@ -1,7 +1,7 @@
-"""Colours and type of the report's charts and page, and charts as SVG.
+"""Colours and fonts of the report's charts and page, and charts as SVG.
 
-A chart is drawn once, in the light colours. In the page each colour becomes a CSS variable, so
-that the same drawing follows the reader's light or dark setting without a script.
+A chart is drawn once, in the light colours. In the page, each colour becomes a CSS variable, so the
+same drawing follows the reader's light or dark setting without a script.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import altair as alt
 
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
-# name -> (light, dark); every light colour occurs once, since it is how a chart's colours are found
+# name -> (light, dark); light colours must be unique, because `inline` matches on them
 COLOURS = {
     "surface": ("#ffffff", "#171b22"),
     "page": ("#f6f7f9", "#0f1217"),
@@ -39,12 +39,12 @@ ARM_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-d
 
 
 def colour(name: str) -> str:
-    """Return a colour of the palette, as it is drawn."""
+    """Return a colour of the palette, in the light theme."""
     return COLOURS[name][0]
 
 
 def arm_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
-    """Return the scales that give each arm its colour and its shape, the same in every chart."""
+    """Return the scales for the colours and shapes of the arms, the same in every chart."""
     colours = [ARM_COLOURS[i % len(ARM_COLOURS)] for i in range(len(names))]
     shapes = [ARM_SHAPES[i % len(ARM_SHAPES)] for i in range(len(names))]
     return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=shapes)
@@ -58,9 +58,9 @@ def draw(chart: alt.Chart) -> str:
 
 
 def inline(svg: str, alt_text: str) -> str:
-    """Fit an SVG document into the page: its colours become CSS variables, its size the place's.
+    """Return an SVG document for the page, with CSS variables as colours and a flexible size.
 
-    The charts use no marks that need an ``id`` (clips, gradients), so several fit into one page.
+    The charts use no marks that need an ``id`` (clips, gradients), so a page can have several.
     """
     for key, (light, _) in COLOURS.items():
         svg = svg.replace(f'"{light}"', f'"var(--{key})"')

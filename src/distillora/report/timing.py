@@ -1,4 +1,4 @@
-"""Which times compare with which: training beside other work, speed measured together or not."""
+"""Which times are comparable: training time on a shared machine, and speed by session."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from distillora.report import formats
 
 DAGGER = "†"
 DAGGER_NOTE = (
-    f"{DAGGER} not comparable: several jobs shared the machine, or other programs kept more than "
-    f"{BUSY_CORES} processor cores busy."
+    f"{DAGGER} not comparable: several jobs shared the machine, or other programs used more than "
+    f"{BUSY_CORES} processor cores."
 )
 Shape = tuple[object, ...]
 
 
 def mark(text: str, comparable: bool) -> str:
-    """Put a dagger after a time that does not compare with others.
+    """Put a dagger after a time that is not comparable with others.
 
     >>> mark("7:52", comparable=False).replace("\\N{NO-BREAK SPACE}", " ")
     '7:52 †'
@@ -26,16 +26,15 @@ def mark(text: str, comparable: bool) -> str:
 
 
 def explain_marks(note: str, texts: Sequence[str]) -> str:
-    """Add what the dagger means to a note, if one of the texts bears it."""
+    """Add the meaning of the dagger to a note, if one of the texts has it."""
     marked = any(text.endswith(DAGGER) for text in texts)
     return f"{note} {DAGGER_NOTE}".strip() if marked else note
 
 
 def comparable_time(run: ArmResult, results: Results) -> bool:
-    """Whether an arm was trained with the machine to itself.
+    """Whether an arm had the machine to itself during training.
 
-    Where it did not record its own environment (before schema version 2), the run's number of jobs
-    tells.
+    Results from before schema version 2 have only the run's number of jobs.
     """
     if run.environment is not None:
         return run.environment.comparable_time
@@ -43,9 +42,9 @@ def comparable_time(run: ArmResult, results: Results) -> bool:
 
 
 def shape_of(run: ArmResult) -> Shape:
-    """Return what its speed depends on; models with an equal one are equally fast.
+    """Return the shape of an arm's model; models of the same shape are equally fast.
 
-    Before schema version 2 no shape was recorded: architecture, depth and size tell it then.
+    Results from before schema version 2 have no shape: architecture, depth and size replace it.
     """
     if run.cost.shape is not None:
         return (run.cost.shape,)
@@ -55,8 +54,8 @@ def shape_of(run: ArmResult) -> Shape:
 def share_speed(results: Results) -> tuple[ArmResult, ...]:
     """Return the arms, each with the latency and throughput of its shape.
 
-    One measurement gives that already. Results from before schema version 2 were timed arm by arm:
-    there a shape gets the median of its arms.
+    Results with a ``measurement`` already have them. Older ones were timed arm by arm, and each
+    shape gets the median of its arms.
     """
     if results.measurement is not None:
         return results.arms
@@ -82,7 +81,7 @@ def _median(arms: Sequence[ArmResult], shape: Shape, key: str) -> float | None:
 
 
 def describe_measurement(results: Results) -> str:
-    """Say when, how and on what latency and throughput were measured; empty if they were not."""
+    """Return when, how and where speed was measured; empty if it was not."""
     found = results.measurement
     if found is None:
         return _ARM_BY_ARM if _is_timed(results) else ""
@@ -90,35 +89,35 @@ def describe_measurement(results: Results) -> str:
     changed = " with uncommitted changes" if found.dirty else ""
     threads = f"{found.threads} thread{'' if found.threads == 1 else 's'}"
     meanwhile = speed_caveat(results) or (
-        f"Other programs used {found.other_load:.2f} processor cores meanwhile."
+        f"Other programs used {found.other_load:.2f} processor cores during the measurement."
     )
     return (
         f"Speed (one text, texts/s) was measured at {found.created} with distillora "
         f"{found.distillora}{commit}{changed}, on {found.device}, {threads}: one model of each "
-        f"shape (architecture, depth, width, vocabulary), in {found.rounds} rounds in turns, with "
-        f"no training beside it. Arms of one shape share its figures. {meanwhile}"
+        f"shape (architecture, depth, width, vocabulary), in {found.rounds} interleaved rounds, "
+        f"after all training. Arms of the same shape share their figures. {meanwhile}"
     )
 
 
 _ARM_BY_ARM = (
-    "Speed (one text, texts/s) was timed arm by arm, whenever one was scored, and not in one "
-    "session. Arms of one shape are shown with the median of their figures; figures of different "
-    "shapes compare roughly. `distillora measure` on this run measures them together, where its "
-    "models were kept."
+    "Speed (one text, texts/s) was timed arm by arm, when each was evaluated, and not in one "
+    "session. Arms of the same shape have the median of their figures; figures of different shapes "
+    "are only roughly comparable. If the run kept its models, `distillora measure` measures them "
+    "in one session."
 )
 
 
 def speed_caveat(results: Results) -> str:
-    """Say in a sentence why the figures of speed are not what they should be; empty if they are."""
+    """Return a sentence about a problem with the speed figures; empty if there is none."""
     found = results.measurement
     if found is None:
         return "Speed was timed arm by arm, not in one session." if _is_timed(results) else ""
     if not found.busy:
         return ""
     return (
-        f"Other programs kept {formats.short(found.other_load)} processor cores busy while speed "
-        "was measured, so the models are faster than shown; `distillora measure` on this run, on "
-        "an idle machine, repeats it."
+        f"Other programs used {formats.short(found.other_load)} processor cores while speed was "
+        "measured, so the models are faster than shown. Repeat it with `distillora measure` on an "
+        "idle machine."
     )
 
 

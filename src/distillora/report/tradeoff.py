@@ -1,4 +1,4 @@
-"""Scatter panels of quality against cost whose labels do not cover each other."""
+"""Scatter charts of quality against cost, with labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LINE = 15  # pixels from one label to the next
 
 @dataclass(frozen=True)
 class _Cost:
-    """One panel's cost: its title, how to read it, in which unit, and whose figures compare."""
+    """The cost of one panel: title, reader, unit, and which arms have comparable figures."""
 
     title: str
     read: MaybeReader
@@ -49,14 +49,14 @@ _COSTS = (
 def tradeoff_figure(results: Results) -> Figure:
     """Draw weighted F1 on test against latency, size and training time.
 
-    An arm without a figure is left out of its panel, and an ensemble of all of them.
+    An arm without a figure is left out of that panel. Ensembles are left out of all panels.
     """
     arms = [arm for arm in summarise(results) if not arm.first.is_ensemble]
     tuned = any(run.metrics.test.tuned for run in results.arms)
     metric = f"weighted F1{' at tuned thresholds' if tuned else ''}"
     notes = (
-        f"{metric[0].upper()}{metric[1:]} on test. Up is better, left is cheaper.",
-        "Training time is the arm’s own, without its teacher’s.",
+        f"{metric[0].upper()}{metric[1:]} on test. Higher is better; further left is cheaper.",
+        "Training time does not include the teacher’s.",
         speed_caveat(results),
     )
     return Figure(
@@ -71,7 +71,7 @@ def tradeoff_figure(results: Results) -> Figure:
 
 
 def _tell(arm: ArmSummary) -> str:
-    """Write an arm's quality and its costs, as far as they are known."""
+    """Describe an arm's quality and its known costs."""
     time, seconds = arm.known(latency), arm.known(training_seconds)
     costs = [
         "" if time is None else f"{formats.short(time)} ms",
@@ -97,7 +97,7 @@ def _points(arms: Sequence[ArmSummary], cost: _Cost) -> list[dict[str, Any]]:
 
 
 def _panels(arms: Sequence[ArmSummary]) -> alt.Chart:
-    """Return a panel for each cost that any arm has, with the arms' names as labels."""
+    """Return one panel per known cost, with the names of the arms as labels."""
     quality = [arm.mean(f1_on_test) for arm in arms]
     room = max((max(quality) - min(quality)) * 0.25, 0.01)
     domain = (min(quality) - room, max(quality) + room)
@@ -141,7 +141,7 @@ def _panel(
 
 
 def _labels(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
-    """Write names to the right of points in the left half, and to the left of the others."""
+    """Put names to the right of points in the left half, and to the left of the others."""
     y = alt.Y("label_f1:Q", scale=scale)
     return [
         base.mark_text(align=align, dx=dx, fontSize=12, fontWeight=600)

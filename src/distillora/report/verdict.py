@@ -1,4 +1,4 @@
-"""Which arm to ship, in words made from the numbers."""
+"""The verdict: which arm to ship, in words generated from the figures."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from distillora.report.summary import (
 )
 from distillora.report.timing import speed_caveat
 
-# two timings of one model differ by a few per cent from one session to the next
+# timings of one model differ by a few per cent between sessions
 SAME_COST = 1.05
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The arm to choose for quality, the one to choose for cost, and the reasons."""
+    """The best arm, the cheapest arm to run, and the reasons."""
 
     best: ArmSummary
     cheapest: ArmSummary
@@ -40,12 +40,14 @@ class Verdict:
 def judge(results: Results) -> Verdict:
     """Compare the arms; a difference is called shown only where a contrast shows it.
 
-    The best arm is chosen by its validation figure (weighted F1; multi-label: average
-    precision) and then described by its test figures. The cheapest is the one with the lowest
-    latency, where that was measured; within 5 % of that the smaller model, and of models of one
-    shape, which are equally fast, the better one. A teacher
-    that is larger than every other arm does not compete, for the question is which small model to
-    ship; neither does a baseline, which is there to be beaten, or an ensemble, which cannot ship.
+    The best arm has the highest validation score (weighted F1; multi-label: average precision) and
+    is described by its test figures. The cheapest arm has the lowest latency, if that was measured.
+    Among arms within 5 % of the lowest latency, the smallest wins; among those within 5 % of the
+    smallest size, the one with the best validation score.
+
+    A teacher that is larger than every other arm does not compete, because the question is which
+    small model to ship. Neither do baselines, which are a lower bound, and ensembles, which cannot
+    be exported.
     """
     arms = summarise(results)
     rivals = _rivals(arms)
@@ -80,7 +82,7 @@ def _rivals(arms: Sequence[ArmSummary]) -> tuple[ArmSummary, ...]:
 def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
     floors = [arm for arm in arms if arm.first.is_baseline and arm is not best]
     return " ".join(
-        f"The floor, ‘{arm.name}’ ({arm.first.init}), reaches a weighted F1 of "
+        f"The baseline ‘{arm.name}’ ({arm.first.init}) has a weighted F1 of "
         f"{formats.ratio(arm.mean(f1_on_test))}."
         for arm in floors
     )
@@ -88,8 +90,8 @@ def _floor(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
 
 def _ensembles(arms: Sequence[ArmSummary]) -> str:
     return " ".join(
-        f"The ensemble ‘{arm.name}’ ({arm.first.init}), which cannot ship, reaches a weighted F1 "
-        f"of {formats.ratio(arm.mean(f1_on_test))}."
+        f"The ensemble ‘{arm.name}’ ({arm.first.init}), which cannot be exported, has a weighted "
+        f"F1 of {formats.ratio(arm.mean(f1_on_test))}."
         for arm in arms
         if arm.first.is_ensemble
     )
@@ -98,7 +100,7 @@ def _ensembles(arms: Sequence[ArmSummary]) -> str:
 def _cheapest(arms: Sequence[ArmSummary]) -> ArmSummary:
     for read in (latency, model_bytes):
         costs = [cost for arm in arms if (cost := arm.known(read)) is not None]
-        if len(costs) == len(arms):  # else it was not measured, and cannot decide
+        if len(costs) == len(arms):  # otherwise it was not measured for all
             most = min(costs) * SAME_COST
             arms = [arm for arm, cost in zip(arms, costs, strict=True) if cost <= most]
     return max(arms, key=lambda arm: arm.mean(chosen_by))
@@ -109,8 +111,8 @@ def _quality(best: ArmSummary, task: TaskType, alone: bool) -> str:
     chosen = formats.ratio(best.mean(chosen_by))
     by = "weighted F1" if task == "single_label" else "average precision"
     lead = (
-        f"‘{best.name}’ is the only arm to judge, so there is nothing to compare it with; its "
-        f"{by} on validation is {chosen}."
+        f"‘{best.name}’ is the only arm that competes, so there is nothing to compare it with. "
+        f"Its {by} on validation is {chosen}."
         if alone
         else f"Best quality: ‘{best.name}’, chosen by its {by} on validation ({chosen})."
     )
@@ -135,17 +137,17 @@ def _cost(best: ArmSummary, cheapest: ArmSummary, alone: bool) -> str:
     if alone:
         return f"It takes {cost}."
     if best is cheapest:
-        return f"No arm is clearly cheaper to run either: it takes {cost}."
+        return f"No arm is clearly cheaper to run. It takes {cost}."
     return (
-        f"Cheapest to run: ‘{cheapest.name}’, {cost}: {_advantage(best, cheapest)} "
+        f"Cheapest to run: ‘{cheapest.name}’ ({cost}), {_advantage(best, cheapest)} "
         f"‘{best.name}’, {_points(best, cheapest)}."
     )
 
 
 def _advantage(best: ArmSummary, cheapest: ArmSummary) -> str:
-    """Say how much faster and smaller the cheapest arm is, up to the name of the best."""
+    """Return how much faster and smaller the cheapest arm is, up to the name of the best."""
     size = best.mean(model_bytes) / cheapest.mean(model_bytes)
-    link, smaller = "and", "as large as"
+    link, smaller = "and", "the same size as"
     if size > SAME_COST:
         smaller = f"{size:.1f} times smaller than"
     elif size < 1 / SAME_COST:
@@ -162,7 +164,8 @@ def _points(best: ArmSummary, cheapest: ArmSummary) -> str:
     lost = 100 * _gap(best, cheapest)
     if abs(lost) < 0.05:
         return "with the same weighted F1 on test"
-    return f"with {abs(lost):.1f} points {'less' if lost > 0 else 'more'} weighted F1 on test"
+    direction = "lower" if lost > 0 else "higher"
+    return f"with a weighted F1 on test that is {abs(lost):.1f} points {direction}"
 
 
 def _evidence(evidence: Evidence | None, chosen: Sequence[ArmSummary], alone: bool) -> str:
@@ -171,8 +174,8 @@ def _evidence(evidence: Evidence | None, chosen: Sequence[ArmSummary], alone: bo
     if evidence is not None:
         return tell_contrasts(evidence, list(dict.fromkeys(arm.name for arm in chosen)))
     return (
-        "How much of the differences is chance was not worked out when this run was made; "
-        "`distillora compare` with the same --out adds it."
+        "These results have no intervals or tests yet; `distillora compare` with the same --out "
+        "adds them."
     )
 
 
@@ -182,8 +185,8 @@ def _teacher(best: ArmSummary, arms: Sequence[ArmSummary]) -> str:
         return ""
     (teacher,) = teachers
     return (
-        f"Its teacher, ‘{teacher.name}’, reaches a weighted F1 of "
-        f"{formats.ratio(teacher.mean(f1_on_test))} with {_running_cost(teacher)}."
+        f"Its teacher, ‘{teacher.name}’, has a weighted F1 of "
+        f"{formats.ratio(teacher.mean(f1_on_test))} and takes {_running_cost(teacher)}."
     )
 
 
@@ -210,7 +213,7 @@ def _shown_card(evidence: Evidence) -> Card:
     return Card(
         "Differences shown",
         f"{shown} of {asked} contrast{'s' if asked > 1 else ''}",
-        f"at a corrected p below 0.05, with {FEWEST_SEEDS} seeds or more",
+        f"with a corrected p below 0.05 and {FEWEST_SEEDS} seeds or more",
     )
 
 

@@ -1,4 +1,4 @@
-"""A reading of toxicity from emotions: a heuristic, not a moderation model."""
+"""Toxicity, computed from predicted emotions: a heuristic, not a moderation model."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ ORIGINAL_EMOTIONS = ("anger", "annoyance", "disapproval", "disgust", "sadness")
 """The original study called a comment toxic if its predicted emotion was one of these."""
 
 HOSTILE_EMOTIONS = ("anger", "annoyance", "disapproval", "disgust")
-"""The same without sadness: to be sad is not to be toxic."""
+"""The same without sadness: a sad text is not toxic."""
 
 
 class ToxicityRule(BaseModel):
-    """Toxic is what carries much probability on hostile emotions.
+    """Flags a text with a high probability of hostile emotions as toxic.
 
     Attributes:
-        emotions: the labels whose probability counts.
-        threshold: from which toxicity on a text is toxic, in (0, 1).
+        emotions: the labels that count towards toxicity.
+        threshold: a text is toxic at or above this toxicity, in (0, 1).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,10 +33,10 @@ class ToxicityRule(BaseModel):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
     def columns(self, labels: Sequence[str]) -> list[int]:
-        """Return the numbers of the emotions among the labels.
+        """Return the indices of the emotions among the labels.
 
         Raises:
-            InputError: an emotion is no label, or none is given.
+            InputError: an emotion is not a label, or there are no emotions.
         """
         if not self.emotions:
             raise InputError("Toxicity needs at least one emotion.")
@@ -50,17 +50,17 @@ class ToxicityRule(BaseModel):
 def measure_toxicity(
     probabilities: npt.NDArray[np.floating], columns: Sequence[int], task: TaskType
 ) -> npt.NDArray[np.float64]:
-    """Return the probability mass on some labels.
+    """Return the probability that one of some labels applies.
 
     Single-label: the sum, since the labels exclude each other. Multi-label: the probability that
     at least one of them applies, 1 - prod(1 - p), as if they were independent.
 
     Args:
         probabilities: in [0, 1], shape (rows, labels).
-        columns: numbers of the labels.
+        columns: indices of the labels.
 
     Returns:
-        In [0, 1], shape (rows,).
+        Toxicity in [0, 1], shape (rows,).
     """
     chosen = np.asarray(probabilities, dtype=np.float64)[:, list(columns)]
     if task == "single_label":

@@ -156,13 +156,13 @@ def test_both_ends_must_be_possible(classifier: TextClassifier, tmp_path: Path) 
         (source, tmp_path / "link.csv", {}, "is the input"),
         (source, tmp_path / "no" / "out.csv", {}, "does not exist"),
         (source, tmp_path / "out", {}, "`target_format`"),
-        (source, "/dev/null", {}, "no ordinary file"),
+        (source, "/dev/null", {}, "not a regular file"),
         (source, tmp_path / "out.csv", {"target_format": "cvs"}, "Did you mean 'csv'"),
         (source, io.BytesIO(), {}, "`target_format`"),
         (source, io.BytesIO(), {"target_format": "csv", "resume": True}, "`resume` needs"),
         (source, tmp_path / "out.csv", {"columns": ["lable"]}, "Did you mean 'label'"),
         (source, tmp_path / "out.csv", {"columns": []}, "at least one"),
-        (source, tmp_path / "out.txt", {"columns": ["score"]}, "label alone"),
+        (source, tmp_path / "out.txt", {"columns": ["score"]}, "only the label"),
     ]
     for reads, writes, options, words in cases:
         with pytest.raises(DistilloraError, match=words) as refused:

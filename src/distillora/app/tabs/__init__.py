@@ -1,1 +1,1 @@
-"""One module for each tab of the app; each has a ``show`` that takes the view."""
+"""The tabs of the app, one module each, with a function ``show`` that draws the tab."""

@@ -33,13 +33,14 @@ def show(view: View) -> None:
         type=list(TABLE_EXTENSIONS),
         key="upload",
         max_upload_size=MAX_UPLOAD_MB,
-        help="Also TSV. UTF-8, with a header; JSON Lines: an object with the text a line.",
+        help="Also TSV. CSV and TSV need a header. JSON Lines has one object per line. All in "
+        "UTF-8.",
     )
     if upload is None:
         st.info(
-            "Each row comes back as it was, with the columns "
-            f"{', '.join(f'`{name}`' for name in DEFAULT_COLUMNS)} and `error` added. For larger "
-            "files use `distillora predict` on the command line.",
+            "The result has all rows and columns of the file, plus the columns "
+            f"{', '.join(f'`{name}`' for name in DEFAULT_COLUMNS)} and `error`. For larger files, "
+            "use `distillora predict` on the command line.",
             icon=":material/upload_file:",
         )
         return
@@ -55,7 +56,7 @@ def show(view: View) -> None:
         bar = st.progress(0.0, "Reading the file …")
 
         def tell(done: int) -> None:
-            bar.progress(min(1.0, done / max(1, rows)), f"{done:,} texts read")
+            bar.progress(min(1.0, done / max(1, rows)), f"{done:,} texts classified")
 
         rows = count_rows(content, kind, upload.name)
         watched = WatchedClassifier(view.classifier, view.rule, tell)
@@ -69,7 +70,7 @@ def show(view: View) -> None:
     if made and made[0] == ticket:
         _show_result(made[1])
     elif made:
-        st.caption("The file or a setting has changed since it was scored: score it again.")
+        st.caption("The file or a setting has changed since it was scored. Score it again.")
 
 
 def _choose(columns: Sequence[str], kind: Format) -> tuple[str, Format, str, bool]:
@@ -85,7 +86,7 @@ def _choose(columns: Sequence[str], kind: Format) -> tuple[str, Format, str, boo
     )
     with st.expander("More settings"):
         prefix = st.text_input("Prefix of the added columns", key="prefix", max_chars=40)
-        all_scores = st.checkbox("The probability of every label too", key="all_scores")
+        all_scores = st.checkbox("Add the probability of every label", key="all_scores")
     return column, target, prefix or "", all_scores
 
 
@@ -93,7 +94,7 @@ def _show_result(scored: ScoredFile) -> None:
     summary = scored.summary
     st.success(
         f"{summary.rows:,} rows in {summary.seconds:.1f} s"
-        + (f", {summary.failed:,} of them without a score" if summary.failed else ""),
+        + (f", {summary.failed:,} of them could not be scored" if summary.failed else ""),
         icon=":material/check_circle:",
     )
     if summary.first_failures:

@@ -1,4 +1,4 @@
-"""Compare: several models on the same text and the same sample, with speed and size."""
+"""Compare: several models on one text and one sample, with speed and size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPEATS = 7
 
 @dataclass(frozen=True)
 class Answer:
-    """One model's answer to the text, and the median time that it took."""
+    """One model's prediction for the text, and its median time."""
 
     choice: Choice
     classifier: TextClassifier
@@ -47,7 +47,7 @@ def show(view: View) -> None:
         placeholder="Choose models",
     )
     text = st.text_area(
-        "Text for all of them",
+        "Text for all models",
         state.DEFAULT_TEXT,
         key="compared_text",
         height=80,
@@ -61,24 +61,24 @@ def show(view: View) -> None:
     if text and text.strip():
         _show_answers([_ask(choice, model, text) for choice, model in chosen], view)
     else:
-        st.warning("There is no text yet. Type a sentence first.", icon=":material/edit:")
+        st.warning("There is no text. Enter one first.", icon=":material/edit:")
     _show_sample([choice for choice, _ in chosen], view)
 
 
 def _show_hints(view: View) -> None:
     if len(view.choices) == 1:
         st.info(
-            "There is one model here. Start the app with `--model DIR` several times, or with "
-            "`--run runs/NAME` for the arms of a run, to compare.",
+            "There is only one model. To compare several, start the app with `--model` more than "
+            "once, or with `--run runs/NAME` for the arms of a run.",
             icon=":material/compare_arrows:",
         )
     missing = arms_without_weights(view.options.run) if view.options.run else []
     if missing:
-        st.caption(f"Of this run, the weights of {', '.join(missing)} were not kept.")
+        st.caption(f"The run did not keep the weights of {', '.join(missing)}.")
 
 
 def _open(choices: Sequence[Choice]) -> list[tuple[Choice, TextClassifier]]:
-    """Open the models; one that cannot be opened is told of and left out."""
+    """Open the models; show an error for one that cannot be opened, and leave it out."""
     opened = []
     for choice in choices:
         try:
@@ -108,7 +108,7 @@ def _show_answers(answers: Sequence[Answer], view: View) -> None:
             "one text": st.column_config.NumberColumn(format="%.1f ms"),
             "size": st.column_config.NumberColumn(format="%.1f MB"),
         },
-        alt="Each model's answer to the text, its time for one text and its size",
+        alt="Each model's prediction for the text, its time for one text and its size",
     )
     best: dict[str, float] = {}
     for answer in answers:
@@ -122,8 +122,8 @@ def _show_answers(answers: Sequence[Answer], view: View) -> None:
         alt=f"Probability of {len(labels)} labels by model. {first}.",
     )
     st.caption(
-        f"The {len(labels)} labels most probable to any of the models; colour and shape stand "
-        f"for the model. Time: median of {_REPEATS} runs on this machine; size: the model file."
+        f"The {len(labels)} most probable labels of any model. Colour and shape show the model. "
+        f"Time: median of {_REPEATS} runs on this machine. Size: the model file."
     )
 
 
@@ -134,7 +134,7 @@ def _row(answer: Answer, view: View) -> dict[str, object]:
         "model": answer.choice.title,
         "emotion": answer.prediction.label,
         "probability": answer.prediction.score,
-        "labels that count": ", ".join(answer.prediction.labels) or "none",
+        "predicted labels": ", ".join(answer.prediction.labels) or "none",
         "toxicity": read_toxicity(answer.prediction, rule, answer.classifier.task).mass,
         "one text": answer.milliseconds,
         "size": model_bytes(answer.classifier) / 1e6,
@@ -169,9 +169,10 @@ def _show_sample(choices: Sequence[Choice], view: View) -> None:
             "labels per text": st.column_config.NumberColumn(format="%.2f"),
             f"same as {next(iter(read))}": share,
         },
-        alt="Each model on the same sample: share of right texts, labels per text, agreement",
+        alt="Each model on the same sample: share of correct texts, labels per text, agreement",
     )
     st.caption(
-        f"{len(first)} texts. Right: the most probable label is any of the true ones. With so few "
-        f"texts, differences of several points may be chance. {describe_source(view.options.data)}"
+        f"{len(first)} texts. Right: the most probable label is one of the true labels. With so "
+        "few texts, differences of several points may be chance. "
+        f"{describe_source(view.options.data)}"
     )

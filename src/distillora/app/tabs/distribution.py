@@ -1,4 +1,4 @@
-"""Distribution: how often each emotion is predicted in a sample, and how often it is true."""
+"""Distribution: predicted and true frequencies of each label in a sample."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def show(view: View) -> None:
             hide_index=True,
             height=460,
             column_config={"share": st.column_config.NumberColumn(format="percent")},
-            alt="Frequency of each label: predicted, share of the texts, and true",
+            alt="Frequency of each label: predicted, as a share of the texts, and true",
         )
     st.caption(
-        "Predicted: the most probable label of each text. True: every label that people gave it, "
-        f"so these add up to more. {describe_source(view.options.data)}"
+        "Predicted: the most probable label of each text. True: all true labels of each text, so "
+        f"the counts may add up to more. {describe_source(view.options.data)}"
     )
 
 
@@ -80,4 +80,4 @@ def _chart(predicted: Counter[str], true: Counter[str], texts: int) -> str:
         )
         for label in labels
     ]
-    return draw_bars(bars, f"Predicted emotions of {texts} texts", tick="how often it is true")
+    return draw_bars(bars, f"Predicted emotions of {texts} texts", tick="true frequency")

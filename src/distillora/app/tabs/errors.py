@@ -1,4 +1,4 @@
-"""Errors: the texts whose prediction is none of their true labels, and what was taken for what."""
+"""Errors: texts whose prediction is none of their true labels, and the confusions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,13 @@ def show(view: View) -> None:
     wrong = [example for example in examples if not example.is_right]
     st.markdown(
         f"**{len(wrong)} of {len(examples)}** texts are errors: their most probable label is none "
-        "of their true labels. A prediction counts as right when it is *any* of the labels that "
-        "people gave the text."
+        "of their true labels. If a text has several true labels, *any* of them counts as right."
     )
     if not wrong:
-        st.success("No errors in this sample. Draw others in the sidebar, or take more samples.")
+        st.success("No errors in this sample. Draw others in the sidebar, or take more texts.")
         return
     _show_list(wrong)
-    st.header("What is taken for what", anchor=False)
+    st.header("Confusions", anchor=False)
     cells = confusions(examples)
     with st.container(key="confusions"):
         st.altair_chart(
@@ -39,13 +38,13 @@ def show(view: View) -> None:
             alt=f"Heat map of true against predicted labels. {_worst(cells)}",
         )
     st.caption(
-        f"{_worst(cells)} Fields with an outline are right. A text that is an error counts for "
-        f"each of its true labels. {describe_source(view.options.data)}"
+        f"{_worst(cells)} Cells with an outline are correct. An error counts once for each true "
+        f"label of its text. {describe_source(view.options.data)}"
     )
 
 
 def confusions(examples: Sequence[SampledText]) -> list[Confusion]:
-    """Count pairs of true and predicted label; a right text counts for its predicted label."""
+    """Count pairs of true and predicted labels; a correct text counts for its predicted label."""
     counts: Counter[tuple[str, str]] = Counter()
     for example in examples:
         seen = example.prediction.label
@@ -65,7 +64,7 @@ def _show_list(wrong: Sequence[SampledText]) -> None:
         if true in (ANY, *example.truth) and seen in (ANY, example.prediction.label)
     ]
     if not kept:
-        st.info("No error has this true and this predicted label. Set one of them to *any*.")
+        st.info("No error has these labels. Set one of them to *any*.")
         return
     table = pd.DataFrame(
         {
@@ -73,7 +72,7 @@ def _show_list(wrong: Sequence[SampledText]) -> None:
             "true": [", ".join(example.truth) for example in kept],
             "predicted": [example.prediction.label for example in kept],
             "probability": [example.prediction.score for example in kept],
-            "of true": [_best_true(example) for example in kept],
+            "of true label": [_best_true(example) for example in kept],
         }
     )
     number = st.column_config.NumberColumn(format="%.2f", width="small")
@@ -85,7 +84,7 @@ def _show_list(wrong: Sequence[SampledText]) -> None:
         column_config={
             "text": st.column_config.TextColumn(width="large"),
             "probability": number,
-            "of true": number,
+            "of true label": number,
         },
         alt=f"{len(kept)} misclassified texts with true and predicted label",
     )
@@ -93,13 +92,13 @@ def _show_list(wrong: Sequence[SampledText]) -> None:
 
 
 def _best_true(example: SampledText) -> float | None:
-    """Return the highest probability of a true label; None if the model knows none of them."""
+    """Return the highest probability of a true label; None if the model has none of them."""
     scores = example.prediction.scores
     return max((scores[label] for label in example.truth if label in scores), default=None)
 
 
 def _order(cells: Sequence[Confusion]) -> list[str]:
-    """Return the labels that occur, by feeling and then by name."""
+    """Return the labels that occur, by sentiment and then by name."""
     feelings = [*SENTIMENTS, OTHER]
     labels = {label for cell in cells for label in (cell.true, cell.predicted)}
     return sorted(labels, key=lambda label: (feelings.index(sentiment_of(label)), label))

@@ -1,4 +1,4 @@
-"""Examples: random texts with their true labels, the prediction and the toxicity."""
+"""Examples: random texts with true labels, prediction and toxicity."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def show_examples(view: View) -> None:
     right = sum(example.is_right for example in examples)
     st.header(f"{len(examples)} example{'s' if len(examples) > 1 else ''}", anchor=False)
     st.markdown(
-        f"The model names a true label in **{right} of {len(examples)}**. "
-        "*Draw others* in the sidebar takes new ones; switch *Use Example Texts* off to type."
+        f"The model predicts a true label for **{right} of {len(examples)}**. *Draw others* in the "
+        "sidebar draws new examples. To enter a text, switch off *Use Example Texts*."
     )
     for example in examples:
         with st.container(border=True):
@@ -36,7 +36,7 @@ def _card(example: SampledText, view: View) -> str:
         toxicity.append(f"{verdict} ({reading.mass:.2f})")
     if reading.by_label is not None:
         toxicity.append(f"by the original rule {'toxic' if reading.by_label else 'not toxic'}")
-    told = "✓ among the true labels" if example.is_right else "✗ none of the true labels"
+    told = "✓ a true label" if example.is_right else "✗ not a true label"
     doubt = tell_doubt(prediction, view.classifier)
     facts = {
         "True": "".join(f'<span class="dl-chip">{escape(mark(t))}</span>' for t in example.truth),
@@ -44,8 +44,8 @@ def _card(example: SampledText, view: View) -> str:
             f'<span class="dl-chip"><b>{escape(mark(prediction.label))}</b> '
             f"{prediction.score:.2f}</span>{told}"
         ),
-        "Labels that count": escape(tell_labels(prediction)) if prediction.labels else "none",
-        "Toxicity": "; ".join(toxicity) or "this model cannot tell",
+        "Labels": escape(tell_labels(prediction)) if prediction.labels else "none",
+        "Toxicity": "; ".join(toxicity) or "not available for this model",
     }
     if doubt:
         facts["Unsure"] = escape(doubt)

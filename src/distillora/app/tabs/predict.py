@@ -1,4 +1,4 @@
-"""Predict: one text, or examples, with every probability, the words behind it, and toxicity."""
+"""Predict: one text or examples, with every probability, word effects and toxicity."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def show(view: View) -> None:
     asked = state.current()
     if asked is None:
         st.info(
-            f"Press **{ask_labels}** to see the probability of every label, or **Predict "
-            "Toxicity** for both readings of hostility. For ready texts, switch on *Use Example "
-            "Texts* in the sidebar.",
+            f"Press **{ask_labels}** for the probability of every label, or **Predict Toxicity** "
+            "for the toxicity by both rules. To see examples, switch on *Use Example Texts* in the "
+            "sidebar.",
             icon=":material/lightbulb:",
         )
     elif not asked.text.strip():
-        st.warning("There is no text yet. Type a sentence first.", icon=":material/edit:")
+        st.warning("There is no text. Enter one first.", icon=":material/edit:")
     else:
         _answer(asked, view)
     _show_history(view)
@@ -73,11 +73,11 @@ def _ask(question: Question) -> None:
 def _answer(asked: Asked, view: View) -> None:
     prediction = view.classifier.predict(asked.text)[0]
     if asked.text != (st.session_state.get("text") or ""):
-        st.caption("This is the answer for the text before your last change; predict again.")
+        st.caption("The text has changed since this prediction. Predict again.")
     if prediction.truncated:
+        tokens = view.classifier.max_length
         st.warning(
-            f"The text is longer than the model reads ({view.classifier.max_length} tokens): its "
-            "end plays no part.",
+            f"The text was cut: the model reads only its first {tokens} tokens.",
             icon=":material/content_cut:",
         )
     with st.container(border=True):
@@ -95,7 +95,7 @@ def _answer(asked: Asked, view: View) -> None:
 def _show_verdict(prediction: Prediction, view: View) -> None:
     feeling = sentiment_of(prediction.label)
     many = len(prediction.labels) > 1
-    note = f"All that reach their thresholds: {tell_labels(prediction)}." if many else ""
+    note = f"Labels at or above their thresholds: {tell_labels(prediction)}." if many else ""
     st.html(
         f'<p class="dl-lead">{escape(prediction.label)} '
         f"<small>{prediction.score:.2f}</small></p>"
@@ -106,62 +106,61 @@ def _show_verdict(prediction: Prediction, view: View) -> None:
 
 
 def show_toxicity(reading: ToxicityReading, view: View) -> None:
-    """Show both readings of toxicity."""
+    """Show the toxicity by both rules."""
     if reading.mass is None or view.rule is None:
         st.info(
-            "Choose the emotions of the toxicity reading in the sidebar; this model has "
-            "none of the usual ones, or all were taken out.",
+            "The toxicity rule has no emotions. Choose some of this model's labels in the sidebar.",
             icon=":material/tune:",
         )
     else:
         verdict = "Toxic" if reading.toxic else "Not toxic"
-        told = f"{reading.mass:.2f} on hostile emotions; the threshold is {view.rule.threshold:.2f}"
+        told = f"Hostile emotions {reading.mass:.2f}, threshold {view.rule.threshold:.2f}"
         parts = ", ".join(f"{label} {score:.2f}" for label, score in reading.parts.items())
         st.html(
             f'<p class="dl-lead">{verdict} <small>{reading.mass:.2f}</small></p>'
             f'<div class="dl-meter" role="img" aria-label="{told}" title="{told}">'
             f'<i class="dl-fill" style="width:{reading.mass:.1%}"></i>'
             f'<i class="dl-tick" style="left:{view.rule.threshold:.1%}"></i></div>'
-            f'<p class="dl-lead-note">{told}: {escape(parts)}.</p>'
+            f'<p class="dl-lead-note">{told} ({escape(parts)})</p>'
         )
     if reading.by_label is not None:
         said = "Toxic" if reading.by_label else "Not toxic"
         st.html(
             f"<p><b>The original study's rule: {said}.</b> "
-            '<span class="dl-muted">It asks only whether the most probable label is anger, '
-            "annoyance, disapproval, disgust or sadness.</span></p>"
+            '<span class="dl-muted">Toxic if the most probable label is anger, annoyance, '
+            "disapproval, disgust or sadness.</span></p>"
         )
     st.caption("A heuristic from emotions, not a moderation model.")
 
 
 def _show_words(asked: Asked, prediction: Prediction, view: View) -> None:
-    st.header("Which words did it", anchor=False)
+    st.header("Word effects", anchor=False)
     label = st.selectbox("Explain the label", list(prediction.scores), key="explained")
     explanation = explain(view.classifier, asked.text, label)
     st.html(
         f"{highlight(explanation)}<p>{escape(tell_effects(explanation))}</p>"
-        '<p class="dl-caption">Full underline: speaks for the label; dotted: against it; '
-        "thicker: more. Numbers: how far the label's logit falls when the word is left out.</p>"
+        '<p class="dl-caption">Solid underline: for the label. Dotted: against it. Thicker: larger '
+        "effect. Numbers: how much the label's logit falls without the word.</p>"
     )
 
 
 def _show_bars(prediction: Prediction, view: View) -> None:
-    st.header("Every label", anchor=False)
+    st.header("All labels", anchor=False)
     order = st.segmented_control(
         "Order of the labels",
-        ["By probability", "By feeling"],
+        ["By probability", "By sentiment"],
         default="By probability",
         required=True,
         key="order",
         bind="query-params",
         label_visibility="collapsed",
     )
-    tick = "its threshold: from there on a label counts (✓)"
+    tick = "threshold: labels that reach it are predicted (✓)"
     st.html(
         draw_bars(
             probability_bars(prediction, view.classifier),
             f"Probability of each label. Highest: {tell_labels(prediction)}.",
-            grouped=order == "By feeling",
+            grouped=order == "By sentiment",
             tick=tick if thresholds_of(view.classifier) else "",
         )
     )
@@ -181,8 +180,8 @@ def _show_history(view: View) -> None:
                 on_click=_recall,
                 args=(entry,),
             )
-        st.button("Forget all", icon=":material/delete:", on_click=state.forget)
-        st.caption("Kept for this visit only; closing or reloading the page ends it.")
+        st.button("Clear history", icon=":material/delete:", on_click=state.forget)
+        st.caption("Kept for this visit only, until you close or reload the page.")
 
 
 def _recall(entry: Asked) -> None:

@@ -1,4 +1,4 @@
-"""Report: the report of the run that the app was started with."""
+"""Report: the report of the run given with ``--run``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def show(view: View) -> None:
     run = view.options.run
     if run is None:
         st.info(
-            "No run is open. Start the app with one to read its report here:\n\n"
-            "`distillora app --run runs/NAME`\n\n"
-            "A run is what `distillora compare` leaves.",
+            "No run is open. To see the report of a run, start the app with its folder, as "
+            "written by `distillora compare`:\n\n"
+            "`distillora app --run runs/NAME`",
             icon=":material/description:",
         )
         return
     report = RunLayout(run).report
     if not report.is_file():
         st.warning(
-            f"{run.name} has no report yet. Make it with `distillora report {run}`.",
+            f"{run.name} has no report yet. Write it with `distillora report {run}`.",
             icon=":material/description:",
         )
         return

@@ -1,4 +1,4 @@
-"""The columns that scoring adds."""
+"""The columns that scoring adds to a file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KINDS: dict[str, Kind] = {
 ALL_SCORES = "scores"
 DEFAULT_COLUMNS = ("label", "score", "labels", "toxicity", "toxic")
 _TOXIC = ("toxicity", "toxic")
-# a long text has many tokens beyond those that the model reads; few are tokenized at once
+# long texts have many more tokens than the model reads, so few are tokenized at once
 _CHARACTERS_AT_ONCE = CHUNK_CHARACTERS >> 4
 
 
 @dataclass(frozen=True)
 class AddedColumn:
-    """One added column: its name in the output, its kind, and where its value comes from."""
+    """An added column: its name in the output, its kind, and how to read its value."""
 
     name: str
     kind: Kind
@@ -35,13 +35,13 @@ class AddedColumn:
 
 
 class AddedColumns:
-    """The chosen columns and, as the last, ``error``.
+    """The selected columns, followed by ``error``.
 
     Args:
         classifier: the model.
-        names: some of label, score, labels, toxicity, toxic, truncated and scores, which is one
-            column ``score_LABEL`` for each label; None for the default.
-        prefix: put before every name, ``error`` included.
+        names: some of label, score, labels, toxicity, toxic, truncated and scores (one column
+            ``score_LABEL`` per label); None for the default.
+        prefix: prefix of every name, including ``error``.
 
     Raises:
         InputError: an unknown column, or one that the model cannot fill.
@@ -68,7 +68,7 @@ class AddedColumns:
         return {**kinds, self.error: "str"}
 
     def score(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Return for each row the values of the added columns."""
+        """Return the values of the added columns for each row."""
         texts = [row.text for row in rows if row.text is not None]
         predictions = iter(self._predict(texts))
         return [self._values(row, None if row.text is None else next(predictions)) for row in rows]
@@ -91,8 +91,8 @@ def _choose(names: Sequence[str] | None, *, knows_toxicity: bool) -> list[str]:
             raise InputError(f"There is no column '{name}' to add.{did_you_mean(name, known)}")
         if name in _TOXIC and not knows_toxicity:
             raise InputError(
-                f"The column '{name}' needs labels that tell of toxicity, and this model has no "
-                "rule for it. Leave the column out, or name the labels with `toxicity`"
+                f"The column '{name}' needs a toxicity rule, and this model has none. Leave the "
+                "column out, or name the labels that count with `toxicity`"
             )
     if not names:
         raise InputError(f"Name at least one column to add: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Where rows come from and go to: files or streams, checked before anything is read."""
+"""Input and output of a scoring run: files or streams, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from distillora.readers.rows import Source
 
 @dataclass(frozen=True)
 class Ends:
-    """Both ends of a run: files, or binary streams."""
+    """Input and output of a run: files, or binary streams."""
 
     source: Path | BinaryIO
     target: Path | BinaryIO
@@ -37,7 +37,7 @@ class Ends:
 
     @property
     def name(self) -> str:
-        """What messages call the input."""
+        """The name of the input in messages."""
         return str(self.source) if isinstance(self.source, Path) else "the input stream"
 
 
@@ -49,10 +49,10 @@ def check_ends(
     *,
     resume: bool,
 ) -> Ends:
-    """Return both ends, if a run from one to the other is possible.
+    """Check input and output before a run.
 
     Raises:
-        InputError: it is not; the message says why.
+        InputError: one of them cannot be used; the message says why.
     """
     reads = Path(source).expanduser() if isinstance(source, str | Path) else source
     writes = Path(target).expanduser() if isinstance(target, str | Path) else target
@@ -61,7 +61,7 @@ def check_ends(
     if isinstance(writes, Path):
         _check_target(writes, reads)
     elif resume:
-        raise InputError("`resume` needs an output file: what goes to a stream is not kept.")
+        raise InputError("`resume` needs an output file: a stream is not kept.")
     ends = Ends(
         reads,
         writes,
@@ -82,9 +82,9 @@ def open_source(
 
     Args:
         path: the source, or a copy of the stream.
-        ends: the formats, and what to call the source.
-        text_column: the column of the texts, if it was said.
-        reserved: names of columns that will be added.
+        ends: the formats, and the name of the source in messages.
+        text_column: the column with the texts, if it was given.
+        reserved: names of the columns that will be added.
     """
     source = open_file(
         path,
@@ -99,7 +99,7 @@ def open_source(
 
 
 def open_target(ends: Ends, source: Source, added: AddedColumns) -> Target:
-    """Return a writer of the target's format for a source that was surveyed."""
+    """Return a writer of the target's format, for a source that has been surveyed."""
     if ends.target_format == "parquet":
         return ParquetTarget(source.schema(), source.kinds(), added.kinds())
     if ends.target_format == "jsonl":
@@ -113,8 +113,8 @@ def _check_target(path: Path, source: Path | BinaryIO) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder. Give the name of a file in it.")
     if not path.parent.is_dir():
-        raise InputError(f"The folder {path.parent} does not exist. Make it first.")
+        raise InputError(f"The folder {path.parent} does not exist. Create it first.")
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no ordinary file. To write to a stream, give -")
+        raise InputError(f"{path} is not a regular file. To write to a stream, give -")
     if isinstance(source, Path) and path.exists() and path.samefile(source):
-        raise InputError(f"{path} is the input. Give another name for the output.")
+        raise InputError(f"{path} is the input. Give another file for the output.")

@@ -1,4 +1,4 @@
-"""Scoring a file of texts: checked, scored in chunks, joined, put in its place."""
+"""Score a file of texts: check it, score it in chunks, join the chunks."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _FAILURES_SHOWN = 5
 
 @dataclass
 class Summary:
-    """What became of a file.
+    """Summary of a scored file.
 
     Attributes:
-        rows: in the input, and so in the output.
-        failed: how many of them could not be scored; the column ``error`` says why.
-        first_failures: place and error of the first few.
-        resumed: rows that an earlier run had scored.
-        seconds: that this run took, checking included.
+        rows: number of rows in the input, and so in the output.
+        failed: number of rows that could not be scored; the column ``error`` gives the reason.
+        first_failures: place and error of the first few of them.
+        resumed: number of rows that an earlier run had scored.
+        seconds: duration of this run, including the checks.
     """
 
     rows: int = 0
@@ -70,31 +70,33 @@ def score_file(
     resume: bool = False,
     reporter: Reporter | None = None,
 ) -> Summary:
-    """Score each row of a file and write it again with the scores, in memory that does not grow.
+    """Score each row of a file, and write the rows with the predictions, in constant memory.
 
-    The whole input is read once before any scoring, so that a torn file is refused early. The
-    output appears at the end, whole or not at all, and takes the place of an older one. Finished
-    chunks wait in ``.NAME.parts`` beside it; chunks have fixed limits, so a run that was
-    interrupted and resumed writes the bytes of one that was not.
+    The whole input is read once before any scoring, so that a malformed file is refused early. The
+    output appears at the end, complete or not at all, and replaces an older one. Until then,
+    finished chunks are kept in ``.NAME.parts`` next to it. Chunks have fixed limits, so a resumed
+    run writes the same bytes as an uninterrupted one.
 
     Args:
         classifier: the model.
         source: a file, or a binary stream, which is copied to disk first.
-        target: a file, or a binary stream, which gets everything at the end.
+        target: a file, or a binary stream, which is written at the end.
         source_format, target_format: csv, tsv, jsonl, parquet or text; needed for streams, and
-            for files whose extension does not tell.
-        text_column: where the texts are; not needed if there is one column, or one called text,
-            comment or body.
-        columns: what to add: label, score, labels, toxicity, toxic, truncated, scores (one
-            ``score_LABEL`` for each label); by default the first five. ``error`` always comes last.
-        prefix: put before the names of the added columns.
-        strict: refuse a row that cannot be scored, instead of writing its error.
-        resume: go on after an interruption; without parts of an earlier run, start.
-        reporter: what shows the progress; by default nothing does.
+            for files whose extension does not show the format.
+        text_column: the column with the texts; optional if there is only one column, or one called
+            text, comment or body.
+        columns: the columns to add: label, score, labels, toxicity, toxic, truncated, scores (one
+            ``score_LABEL`` per label); by default the first five. ``error`` is always the last.
+        prefix: prefix of the added columns' names.
+        strict: raise an error for a row that cannot be scored, instead of recording it.
+        resume: continue an interrupted run, or start if there is none.
+        reporter: shows the progress; by default nothing is shown.
 
     Raises:
         InputError: arguments that do not fit each other, the files or the model.
-        DataError: a torn file, a missing column, or ``strict`` and a bad row.
+        DataError: a malformed file, a missing column, or ``strict`` and a row that cannot be
+            scored.
+        RunFolderError: another process writes the same file.
         StorageError: the disk is full.
     """
     began = time.monotonic()
@@ -121,13 +123,13 @@ def score_file(
 
 def _refuse_columns(columns: Sequence[str] | None) -> None:
     if columns is not None and list(columns) != ["label"]:
-        raise InputError("Plain text holds the label alone. Leave `columns` out.")
+        raise InputError("Plain text output contains only the label. Leave out `columns`.")
 
 
 def _score(
     table: Source, writer: Target, added: AddedColumns, store: PartStore, reporter: Reporter
 ) -> tuple[Summary, int]:
-    """Make the parts that are not there yet; return how many there are."""
+    """Make the missing parts; return the summary and the number of parts."""
     summary, count = Summary(), 0
     with show_progress(reporter, table.rows_in_all) as update:
         for number, chunk in enumerate(table.chunks()):
@@ -142,9 +144,7 @@ def _score(
 
 def _begin(store: PartStore, settings: dict[str, Any], resume: bool, reporter: Reporter) -> None:
     if store.begun and not resume:
-        reporter.say(
-            "Starting anew: what an interrupted run had scored is dropped (resume is off)."
-        )
+        reporter.say("Starting over: rows scored by an interrupted run are dropped.")
     store.begin(settings, resume=resume)
 
 
@@ -155,7 +155,7 @@ def _settings(
     names: Sequence[str],
     digest: str,
 ) -> dict[str, Any]:
-    """Return all that the output depends on, by the words of a message."""
+    """Return everything that the output depends on, keyed by its name in messages."""
     rule, manifest = classifier.toxicity, classifier.bundle.manifest.model_dump_json()
     return {
         "distillora's version": __version__,
@@ -185,12 +185,12 @@ def _local(source: Path | BinaryIO, store: PartStore) -> Path:
 
 @contextmanager
 def _unchanged(path: Path, name: str) -> Iterator[None]:
-    """Refuse a file that something else writes to meanwhile."""
+    """Refuse a file that is changed while it is read."""
     before = path.stat()
     yield
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise DataError(f"{name} was changed while it was read. Run again once it is finished.")
+        raise DataError(f"{name} changed while it was read. Run again when it is complete.")
 
 
 @contextmanager
@@ -201,9 +201,9 @@ def _explain_full_disk(ends: Ends) -> Iterator[None]:
         with explain_full_disk(place):
             yield
     except StorageError as error:
-        advice = "What is scored is kept: free some space and run again with `resume`."
+        advice = "Scored rows are kept: free some space and run again with `resume`."
         raise StorageError(
-            f"No space left for {place}. {advice if kept else 'Free some space, run again.'}"
+            f"No space left for {place}. {advice if kept else 'Free some space and run again.'}"
         ) from error
 
 
@@ -211,7 +211,7 @@ _SECONDS_BETWEEN_LINES = 20.0
 
 
 def describe(done: int, total: int, scored: int, seconds: float) -> str:
-    """Say where a file is; rows that an earlier run scored count for nothing but ``done``.
+    """Describe the progress of a file; the speed counts only rows scored by this run.
 
     >>> describe(6144, 10240, 4096, 4.0)
     '6,144 of 10,240 rows, 1,024 rows/s, 0:00:04 left'
@@ -226,10 +226,10 @@ def describe(done: int, total: int, scored: int, seconds: float) -> str:
 
 @contextmanager
 def show_progress(reporter: Reporter, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar where there can be one, a line now and then elsewhere.
+    """Show a bar if possible, and otherwise a line every 20 seconds.
 
     Yields:
-        What to call with the number of rows done and of those scored by this run.
+        A function of the number of rows done and the number of rows scored by this run.
     """
     began = time.monotonic()
     if not reporter.shows_bars:

@@ -1,8 +1,8 @@
-"""Finished parts of an output, kept beside it until it is whole.
+"""Finished parts of an output, kept next to it until it is complete.
 
-``.NAME.parts/`` holds ``settings.json``, which says what the parts were made from, and a file for
-each finished chunk. A part is synced to disk before it gets its name, so a name means finished,
-and the folder needs no other journal.
+``.NAME.parts/`` contains ``settings.json``, which says what the parts were made from, and a file
+for each finished chunk. A part gets its name only after it is synced to disk, so every part in the
+folder is complete.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _SETTINGS = "settings.json"
 
 
 class PartStore:
-    """The parts of one output, in a folder of their own."""
+    """The parts of one output, in their own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @property
     def spool(self) -> Path:
-        """Where an input that is a stream is kept, to be read twice."""
+        """The copy of an input stream, which is read twice."""
         return self._folder / "input"
 
     @property
     def begun(self) -> bool:
-        """Whether an earlier run left something."""
+        """Whether an earlier run left parts."""
         return (self._folder / _SETTINGS).is_file()
 
     def begin(self, settings: dict[str, Any], *, resume: bool) -> None:
-        """Start anew, or accept the parts that an earlier run left.
+        """Start over, or accept the parts of an earlier run.
 
         Raises:
             InputError: those were made from another input, model or options.
@@ -65,7 +65,7 @@ class PartStore:
     def finish(
         self, count: int, join: Callable[[list[Path], BinaryIO], None], target: Path | BinaryIO
     ) -> None:
-        """Join the parts to the output; a file gets its place at once, when it is whole."""
+        """Join the parts into the output; a file is replaced atomically."""
         parts = [self._part(number) for number in range(count)]
         if not isinstance(target, Path):
             join(parts, target)
@@ -87,20 +87,20 @@ class PartStore:
             before = json.loads((self._folder / _SETTINGS).read_bytes())
             changed = [key for key, value in settings.items() if before[key] != value]
         except (ValueError, LookupError, TypeError):
-            changed = ["the record of it"]
+            changed = ["its record"]
         if changed:
             raise InputError(
-                "The interrupted run cannot be resumed, since this differs from it: "
-                f"{', '.join(changed)}. Give what it was given, or start anew without `resume`"
+                "The interrupted run cannot be resumed, because this has changed: "
+                f"{', '.join(changed)}. Run it as before, or start over without `resume`"
             )
 
 
 @contextmanager
 def open_store(target: Path | BinaryIO) -> Iterator[PartStore]:
-    """Hold the parts of an output for this process; a stream's are in a temporary folder.
+    """Lock the parts of an output for this process; a stream's are in a temporary folder.
 
     Raises:
-        RunFolderError: another process makes this output, or nothing can be written beside it.
+        RunFolderError: another process writes this output, or its folder cannot be written to.
     """
     if not isinstance(target, Path):
         with TemporaryDirectory(prefix="distillora-") as name:
@@ -117,7 +117,7 @@ def open_store(target: Path | BinaryIO) -> Iterator[PartStore]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name outlast a power failure, where the system can."""
+    """Make a renaming survive a power failure, on POSIX systems."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -132,8 +132,10 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
     try:
         folder.mkdir(exist_ok=True)
     except (FileExistsError, PermissionError) as error:
-        raise RunFolderError(f"{target}: cannot write beside it: {error.strerror}") from None
-    # the system lets go of it even after kill -9
+        raise RunFolderError(
+            f"{target}: its folder cannot be written to: {error.strerror}"
+        ) from None
+    # the system releases it even after kill -9
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)

@@ -1,4 +1,4 @@
-"""What every writer is: it makes a part of each chunk, and joins the parts."""
+"""Writers of output formats: they encode each chunk as a part, and join the parts."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Added = Sequence[dict[str, Any]]
 
 
 class Target(ABC):
-    """An output format. Parts are complete in themselves, so any of them can wait on disk."""
+    """An output format. Each part is self-contained, so parts can be kept on disk."""
 
     @abstractmethod
     def part(self, chunk: Chunk, added: Added) -> bytes:
         """Return the rows of a chunk with the values added to each."""
 
     def head(self) -> bytes:
-        """Return what comes before the first row."""
+        """Return the bytes before the first row."""
         return b""
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
-        """Write the output from the parts, in their order."""
+        """Write the output from the parts, in order."""
         stream.write(self.head())
         for part in parts:
             with part.open("rb") as source:
@@ -39,7 +39,7 @@ class Target(ABC):
 
 
 class DelimitedTarget(Target):
-    """CSV or TSV: UTF-8, line feeds, quoted where needed, formulas neutralised."""
+    """CSV or TSV: UTF-8, with line feeds, quoted where needed, formulas neutralised."""
 
     def __init__(self, delimiter: str, columns: Sequence[str], added: Sequence[str]) -> None:
         self._delimiter = delimiter
@@ -59,14 +59,14 @@ class DelimitedTarget(Target):
 
     def _encode(self, rows: Iterable[Sequence[Any]]) -> bytes:
         lines = _Lines()
-        # with this terminator the writer quotes both of its characters
+        # with this terminator, the writer quotes cells that contain either of its characters
         writer = csv.writer(lines, delimiter=self._delimiter, lineterminator="\r\n")
         writer.writerows([_cell(value) for value in row] for row in rows)
         return "".join(lines).encode()
 
 
 class JsonTarget(Target):
-    """JSON Lines: a JSON object is written as it was, with the added keys at its end."""
+    """JSON Lines: each object is written unchanged, with the added keys at its end."""
 
     def part(self, chunk: Chunk, added: Added) -> bytes:
         """Return the rows as lines."""
@@ -132,10 +132,10 @@ _GROUP_BYTES = 1 << 24
 
 
 class ParquetTarget(Target):
-    """Parquet, whose schema is known before the first row.
+    """Parquet, with a schema that is known before the first row.
 
     Args:
-        schema: of the input, if it was read as Arrow: its columns are kept exactly.
+        schema: the input's schema, if it was read as Arrow; its columns are not changed.
         kinds: otherwise, input column -> kind.
         added: added column -> kind.
     """
@@ -199,14 +199,14 @@ class ParquetTarget(Target):
         return pa.schema([pa.field(name, types[kind]) for name, kind in kinds.items()])
 
 
-# what OWASP lists under "CSV Injection", also where white space comes first, since some programs
-# strip it; the full-width forms count as well, as some locales treat them alike
+# the characters that OWASP lists under "CSV Injection", also after white space, which some programs
+# strip, and in full-width forms, which some locales treat alike
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 
 
 def neutralise(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would take for a formula; leave numbers.
+    """Put an apostrophe before text that a spreadsheet would execute; leave numbers alone.
 
     >>> neutralise("=1+1"), neutralise("-1.5"), neutralise("fine")
     ("'=1+1", '-1.5', 'fine')
