@@ -190,7 +190,7 @@ def _data_faults(run: RunLayout, results: Results) -> Iterator[str]:
 def _arm_faults(run: RunLayout, arm: ArmResult, results: Results) -> Iterator[str]:
     folder = run.arm(arm.name, arm.seed)
     if folder.result.is_file() and not _says_the_same(folder, arm):
-        yield f"{_name(arm)}: {_place(run, folder.result)} says something else of this arm"
+        yield f"{_name(arm)}: {_place(run, folder.result)} differs from results.json"
     predictions = run.root / arm.predictions
     if predictions.is_file() and not has_recorded_checksum(run.root, arm):
         yield f"{_name(arm)}: {arm.predictions} changed after it was written"
@@ -298,7 +298,7 @@ def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
     if arm.is_ensemble:
         own = [models[member].weights_sha256 for member in arm.members if member in models]
         if arm.weights_sha256 != ensemble_sha256(own):
-            yield f"'{name}' averages other models than those of this run"
+            yield f"'{name}' averages models that are not this run's"
     if arm.fingerprint is None:
         return
     for split, digest in results.data.sha256.items():
