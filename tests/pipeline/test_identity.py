@@ -101,7 +101,7 @@ LORA = frozenset({"lora"})
 CASES: dict[str, tuple[Change, str, frozenset[str]]] = {
     "train": (_train, "train: 2 of 24 texts differ", ARMS),
     "validation": (_validation, "validation: 8 -> 7 rows (1 texts removed, 0 added)", ARMS),
-    "backbone": (_backbone, "the files of the pretrained model that it starts from are", LORA),
+    "backbone": (_backbone, "the files of its pretrained model changed", LORA),
     "tokenizer": (_tokenizer, "the tokenizer changed", LORA),
     "extra text": (_extra_text, "extra text: the texts changed", frozenset({"odd"})),
     "setting": (
