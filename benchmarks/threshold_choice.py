@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from distillora.artifacts import write_atomic
 from distillora.evaluation.bootstrap import METRICS, measure_decisions
 from distillora.evaluation.calibration import fit_temperature
-from distillora.evaluation.threshold_choice import METHODS, MethodScore, score_methods
+from distillora.evaluation.threshold_choice import THRESHOLD_METHODS, MethodScore, score_methods
 from distillora.evaluation.thresholds import tune_thresholds
 from distillora.probabilities import sigmoid
 from distillora.runtime import describe_environment
@@ -34,7 +34,7 @@ from distillora.runtime import describe_environment
 FACTORS = {"highest score": 0.0, "one error": 1.0, "two errors": 2.0}
 """How many standard errors a method may be behind the best one; 1 is what ships."""
 
-COLUMNS = (*METHODS, *FACTORS)
+COLUMNS = (*THRESHOLD_METHODS, *FACTORS)
 Split = tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]
 
 
@@ -71,8 +71,11 @@ def try_rows(splits: Mapping[str, Split], rows: int, seed: int) -> dict[str, Any
     start = time.perf_counter()
     scored = score_methods(scores, truth[drawn])
     seconds = time.perf_counter() - start
-    ways = [*METHODS, *(choose(scored, factor) for factor in FACTORS.values())]
-    cuts = {name: tune_thresholds(scores, truth[drawn], **METHODS[name]) for name in METHODS}
+    ways = [*THRESHOLD_METHODS, *(choose(scored, factor) for factor in FACTORS.values())]
+    cuts = {
+        name: tune_thresholds(scores, truth[drawn], **THRESHOLD_METHODS[name])
+        for name in THRESHOLD_METHODS
+    }
     found = {"test": splits["test"]}
     if len(rest):
         found["rest"] = (logits[rest], truth[rest])
@@ -102,7 +105,7 @@ def measure(models: Sequence[Mapping[str, Split]], rows: int, repeats: int) -> d
         "rows": rows,
         "draws": repeats,
         **{where: _means(tried, where) for where in ("rest", "test")},
-        "chosen": {name: chosen.count(name) / len(chosen) for name in METHODS},
+        "chosen": {name: chosen.count(name) / len(chosen) for name in THRESHOLD_METHODS},
         "seconds": float(np.mean([one["seconds"] for one in tried])),
     }
 
@@ -115,12 +118,12 @@ def _means(tried: Sequence[dict[str, Any]], where: str) -> dict[str, float]:
 def print_table(measured: Sequence[dict[str, Any]], where: str) -> None:
     """Print macro F1 in points as a Markdown table."""
     print(f"\nMacro F1 on {'the rest of validation' if where == 'rest' else 'test'}\n")
-    shares = [f"{name} chosen" for name in METHODS]
+    shares = [f"{name} chosen" for name in THRESHOLD_METHODS]
     print(f"| run | rows | {' | '.join((*COLUMNS, *shares))} |")
     print(f"| --- |{' ---: |' * (1 + len(COLUMNS) + len(shares))}")
     for one in filter(lambda one: one[where], measured):
         figures = [f"{100 * one[where][name]:.1f}" for name in COLUMNS]
-        figures += [f"{one['chosen'][name]:.0%}" for name in METHODS]
+        figures += [f"{one['chosen'][name]:.0%}" for name in THRESHOLD_METHODS]
         print(f"| {one['run']} | {one['rows']:,} | {' | '.join(figures)} |")
 
 

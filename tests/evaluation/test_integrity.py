@@ -145,5 +145,5 @@ def test_an_ensemble_of_other_models_than_the_run_s_is_refused(results: Results)
     own = ensemble_sha256([arm.weights_sha256 for arm in results.arms[:2]])
     averaged = with_arm(results, 2, members=members, layers=(), weights_sha256=own)
     check_chain(averaged)
-    with pytest.raises(IntegrityError, match="'even, seed 0' averages other models"):
+    with pytest.raises(IntegrityError, match="'even, seed 0' averages models that are not"):
         check_chain(with_arm(averaged, 2, weights_sha256="f" * 64))

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from distillora.evaluation.calibration import fit_temperature
 from distillora.evaluation.predictions import Predictions
 from distillora.evaluation.quality import accuracy_any_label, evaluate_logits
-from distillora.evaluation.threshold_choice import METHODS
+from distillora.evaluation.threshold_choice import THRESHOLD_METHODS
 from distillora.evaluation.thresholds import tune_thresholds
 from distillora.probabilities import sigmoid
 
@@ -52,7 +52,7 @@ def test_temperature_and_thresholds_come_from_validation_alone() -> None:
     assert found["temperature"] == temperature
     assert found["threshold_method"] is not None
     scores = sigmoid(validation.logits / temperature)
-    settings = METHODS[found["threshold_method"]]
+    settings = THRESHOLD_METHODS[found["threshold_method"]]
     assert found["thresholds"] == tuple(tune_thresholds(scores, validation.truth, **settings))
 
 

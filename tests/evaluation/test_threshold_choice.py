@@ -7,7 +7,11 @@ import numpy.typing as npt
 import pytest
 from sklearn.metrics import f1_score
 
-from distillora.evaluation.threshold_choice import METHODS, choose_thresholds, score_methods
+from distillora.evaluation.threshold_choice import (
+    THRESHOLD_METHODS,
+    choose_thresholds,
+    score_methods,
+)
 from distillora.evaluation.thresholds import tune_thresholds
 
 
@@ -39,7 +43,7 @@ def test_thresholds_are_those_of_the_chosen_method_on_all_rows() -> None:
     for shifts in (ALIKE, APART):
         scores, truth = shifted(0, 600, 0.05, shifts)
         chosen = choose_thresholds(scores, truth)
-        expected = tune_thresholds(scores, truth, **METHODS[chosen.method])
+        expected = tune_thresholds(scores, truth, **THRESHOLD_METHODS[chosen.method])
         assert np.array_equal(chosen.thresholds, expected)
 
 
@@ -57,14 +61,16 @@ def test_on_new_rows_the_choice_does_about_as_well_as_the_best_method(
     share: float, shifts: npt.NDArray[np.float64]
 ) -> None:
     scores, truth = shifted(100, 20_000, share, shifts)
-    macro: dict[str, list[float]] = {name: [] for name in ("chosen", *METHODS)}
+    macro: dict[str, list[float]] = {name: [] for name in ("chosen", *THRESHOLD_METHODS)}
     for seed in range(4):
         seen = shifted(seed, 500, share, shifts)
-        cuts = {name: tune_thresholds(*seen, **METHODS[name]) for name in METHODS}
+        cuts = {
+            name: tune_thresholds(*seen, **THRESHOLD_METHODS[name]) for name in THRESHOLD_METHODS
+        }
         for name, own in {**cuts, "chosen": choose_thresholds(*seen).thresholds}.items():
             macro[name].append(f1_score(truth, scores >= own, average="macro"))
     means = {name: np.mean(values) for name, values in macro.items()}
-    assert means["chosen"] > max(means[name] for name in METHODS) - 0.01
+    assert means["chosen"] > max(means[name] for name in THRESHOLD_METHODS) - 0.01
 
 
 @pytest.mark.parametrize("rows", [1, 4])
@@ -91,7 +97,7 @@ def test_the_choice_refuses_what_tuning_refuses() -> None:
 def test_scores_say_how_far_each_method_is_behind_the_best() -> None:
     scored = score_methods(*shifted(0, 600, 0.03, APART))
     best = max(own.macro_f1 for own in scored.values())
-    assert list(scored) == list(METHODS)
+    assert list(scored) == list(THRESHOLD_METHODS)
     for own in scored.values():
         assert own.behind == pytest.approx(best - own.macro_f1)
         assert (own.error == 0) == (own.behind == 0)
@@ -101,7 +107,7 @@ def test_scores_say_how_far_each_method_is_behind_the_best() -> None:
 def test_scores_are_those_that_new_rows_give_to_four_fifths_of_the_rows() -> None:
     new, new_truth = shifted(100, 20_000, 0.1, APART)
     held_out = [score_methods(*shifted(seed, 400, 0.1, APART)) for seed in range(8)]
-    for name, settings in METHODS.items():
+    for name, settings in THRESHOLD_METHODS.items():
         fresh = []
         for seed in range(8):
             cuts = tune_thresholds(*shifted(seed, 320, 0.1, APART), **settings)

@@ -296,7 +296,7 @@ def _other_results(copied: Path, other: Path) -> None:
     [
         (_other_splits, "holds another train split"),
         (_other_weights, "model.safetensors: the weights on disk are not those that were trained"),
-        (_other_results, "says something else of this arm"),
+        (_other_results, "differs from results.json"),
     ],
 )
 def test_parts_of_two_runs_do_not_make_a_bundle(

@@ -45,10 +45,10 @@ def test_rows_of_one_split_are_compared_in_the_order_of_what_matters() -> None:
 def test_texts_that_change_sides_are_a_new_division() -> None:
     before = dataset_of("abcdef", "gh", "ij")
     assert describe_division(before, dataset_of("abcdeg", "fh", "ij")) == (
-        "the rows were divided anew: 2 of the same 10 texts are in another split"
+        "the splits changed: 2 of the same 10 texts are in another split"
     )
     assert describe_division(before, dataset_of("abcdefk", "g", "hij")) == (
-        "the rows were divided anew: 1 of 10 texts is in another split (0 removed, 1 added)"
+        "the splits changed: 1 of 10 texts is in another split (0 removed, 1 added)"
     )
 
 
@@ -66,7 +66,7 @@ def test_edited_added_and_removed_texts_are_no_new_division() -> None:
 def test_of_equal_texts_as_many_as_possible_stayed() -> None:
     before = dataset_of("aaab", "ac", "d")
     assert describe_division(before, dataset_of("aab", "aac", "d")) == (
-        "the rows were divided anew: 1 of the same 7 texts is in another split"
+        "the splits changed: 1 of the same 7 texts is in another split"
     )
 
 

@@ -41,7 +41,7 @@ def test_a_dry_run_of_a_finished_run_says_so(again: Made, continue_run: Cli) -> 
     assert done.code == 0, done.err
     assert state_in(done.out, again.layout.root).splitlines()[1:] == [
         "  finished: teacher (seed 0), odd (seed 0), lora (seed 0), floor (seed 0)",
-        "The command keeps what is finished, and makes the rest.",
+        "The command keeps what is finished and makes the rest.",
     ]
 
 

@@ -140,7 +140,7 @@ CHANGES: list[tuple[Callable[[Path], None], str]] = [
     (cut_weights, f"{TEACHER}damaged"),
     (swap_baseline, "floor, seed 0: arms/floor/seed-0/model/"),
     (change_predictions, "odd, seed 0: arms/odd/seed-0/predictions.parquet changed"),
-    (change_result, "odd, seed 0: arms/odd/seed-0/result.json says something else"),
+    (change_result, "odd, seed 0: arms/odd/seed-0/result.json differs from results.json"),
     (change_data, "data/ holds another test split"),
 ]
 
@@ -286,7 +286,9 @@ def test_an_arm_scored_by_another_evaluation_code_is_scored_anew_and_not_trained
         anew, reason = {"odd"}, "made by an earlier version of the evaluation code"
     trained = {path: path.stat().st_mtime_ns for path in run.glob("arms/*/*/training.json")}
     said = again(values, run)
-    assert sum("scored anew, not trained" in line and reason in line for line in said) == len(anew)
+    assert sum("scored again, not retrained" in line and reason in line for line in said) == len(
+        anew
+    )
     scored = [line for line in said if ", seed 0: scoring" in line]
     assert {line.removeprefix("[bold]").split(",")[0] for line in scored} == anew
     assert {path: path.stat().st_mtime_ns for path in trained} == trained

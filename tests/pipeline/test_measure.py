@@ -223,8 +223,10 @@ def test_an_ensemble_has_no_shape_and_no_figures(run: Path) -> None:
     both = teacher.model_copy(
         update={"name": "both", "members": ("teacher, seed 0", "lora, seed 0"), "cost": bare}
     )
-    recipe = load_recipe(str(run / "recipe.yaml"))
-    context = open_context(plan_run(recipe, read_stored(run / "data")[0]), run, QUIET)
+    recipe = load_recipe(str(run / "recipe.yaml")).model_dump(mode="json")
+    recipe["arms"]["both"] = {"init": {"ensemble": ["teacher", "lora"]}}
+    plan = plan_run(parse_recipe(recipe), read_stored(run / "data")[0])
+    context = open_context(plan, run, QUIET)
     arms = (*results.arms, both)
     measured = measure_arms(context, arms, results.environment)
     assert measured.measurement == results.measurement

@@ -1,1 +1,1 @@
-"""Metrics, thresholds, cost, and the schema of the results."""
+"""Metrics, thresholds, calibration, statistics, cost, and the schema of the results."""

@@ -1,4 +1,4 @@
-"""The bootstrap over test rows: how far figures would move on another test set of this size.
+"""The bootstrap over test rows: how much figures vary between test sets of this size.
 
 Efron 1979 (Annals of Statistics 7). Rows are drawn with replacement, the same draw for every
 model, so that differences are paired. A draw is a vector of row counts, and every count that F1
@@ -35,7 +35,7 @@ def measure_decisions(truth: Flags, decided: Sequence[Flags]) -> npt.NDArray[np.
         the labels that occur in the truth or in the decisions).
 
     Raises:
-        ValueError: shapes that differ, or no rows.
+        ValueError: shapes differ, or there are no rows.
     """
     _check(truth, decided)
     return _bootstrap(truth, decided, lambda: iter([np.ones((1, len(truth)), np.float32)]))[:, 0]
@@ -56,7 +56,7 @@ def bootstrap_metrics(
         Shape (models, resamples, 4).
 
     Raises:
-        ValueError: shapes that differ, or no rows.
+        ValueError: shapes differ, or there are no rows.
     """
     _check(truth, decided)
     return _bootstrap(truth, decided, lambda: _draw_weights(len(truth), resamples, seed))
@@ -65,7 +65,7 @@ def bootstrap_metrics(
 def _bootstrap(
     truth: Flags, decided: Sequence[Flags], draw: Callable[[], Iterator[Matrix]]
 ) -> npt.NDArray[np.float64]:
-    """Measure all models under every row of weights; ``draw`` begins the same draws anew."""
+    """Measure all models under every row of weights; each call of ``draw`` repeats the draws."""
     rows, labels = truth.shape
     together = max(1, _STACKED // (rows * (2 * labels + 1)))
     measured = []
@@ -89,7 +89,7 @@ def _draw_weights(rows: int, resamples: int, seed: int) -> Iterator[Matrix]:
 
 
 def _stack(truth: Flags, decided: Sequence[Flags]) -> Matrix:
-    """Lay what is counted side by side: the truth, then each model's hits, labels, right rows.
+    """Concatenate what is counted: the truth, then each model's hits, labels and right rows.
 
     Shape (rows, labels + models x (2 x labels + 1)).
     """
@@ -123,7 +123,7 @@ def _measure(weights: Matrix, stacked: Matrix, labels: int) -> npt.NDArray[np.fl
 def _divide(
     above: npt.NDArray[np.float64], below: npt.NDArray[np.float64] | npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Divide arrays of one shape, with 0 where there is nothing to divide by."""
+    """Divide arrays of one shape, with 0 where the divisor is 0."""
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 

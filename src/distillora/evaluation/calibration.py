@@ -1,4 +1,4 @@
-"""Do probabilities mean what they say? A temperature, fitted on validation data, makes them."""
+"""Calibration: a temperature fitted on validation data, and the expected calibration error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LOG_RANGE = (np.log(0.05), np.log(20.0))
 
 
 def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, task: TaskType) -> float:
-    """Find the temperature that makes the logits most likely, between 0.05 and 20.
+    """Fit the temperature, between 0.05 and 20, that minimises the loss of the divided logits.
 
-    One number divides all logits, so no decision by argmax changes.
+    One number divides all logits, so argmax does not change.
     Source: Guo et al. 2017 (arXiv 1706.04599), section 4.2; for multi-label the likelihood is
     that of each label's sigmoid.
 
@@ -42,8 +42,8 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error, in [0, 1].
 
-    Single-label: of the confidence of the predicted class (Guo et al. 2017, eq. 3). Multi-label:
-    of every label's probability, all rows and labels together. Bins have equal width.
+    Single-label: for the confidence of the predicted class (Guo et al. 2017, eq. 3). Multi-label:
+    for the probabilities of all labels, pooled. Bins have equal width.
 
     Args:
         logits, targets: as for ``fit_temperature``; the logits already divided by a temperature.

@@ -1,4 +1,4 @@
-"""From the decisions of every arm at every seed to the evidence: intervals, contrasts, shares."""
+"""Compare: from the decisions of every arm at every seed to intervals, contrasts and shares."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def compare_runs(
         resamples: bootstrap draws.
 
     Raises:
-        IntegrityError: a predictions file is missing or torn, or arms were scored on other rows.
+        IntegrityError: a predictions file is missing or torn, or is of other rows.
     """
     truth: Flags | None = None
     decisions: dict[str, dict[int, Flags]] = {}
@@ -68,7 +68,7 @@ def compare_runs(
         HEADLINE[task],
         resamples,
         contrasts=contrasts,
-        # a TF-IDF baseline is made once, for it would come out the same at every seed
+        # a TF-IDF baseline is made once, because it would be the same at every seed
         settled={run.name for run in runs if not run.is_encoder and not run.is_ensemble},
         taught=read_teachers(runs, run_dir, task),
     )
@@ -92,8 +92,8 @@ def compare_decisions(
         headline: one of ``METRICS``.
         resamples: bootstrap draws.
         contrasts: the questions to answer.
-        settled: the arms that draw no random numbers, of which one seed is enough.
-        taught: what taught each student.
+        settled: the arms that draw no random numbers, so that one seed is enough.
+        taught: the teachers of each student.
     """
     arms = resample_arms(truth, decisions, resamples, frozenset(settled))
     return Evidence(
@@ -115,26 +115,26 @@ def answer_contrasts(
 ) -> tuple[ContrastEvidence, ...]:
     """Test each contrast of a recipe, corrected for all of them together.
 
-    A difference is shown where its corrected p-value is below 0.05 and both sides have enough
-    seeds. Those contrasts are one family, whatever their metric. A contrast with too few seeds can
-    never be shown: it is described, but not tested, and makes no other one harder to show. The
-    chance that the run shows any false difference stays below 0.05, for how many seeds an arm has
-    is settled before anything is measured.
+    A difference is shown if its corrected p-value is below 0.05 and both sides have enough seeds.
+    Those contrasts are one family, whatever their metric. A contrast with too few seeds can never
+    be shown: it is described but not tested, and the others are not corrected for it. The chance
+    of showing any false difference stays below 0.05, because the number of seeds is fixed before
+    anything is measured.
 
     Args:
         contrasts: in the recipe's order.
         arms: every arm that they name.
-        headline: the metric of those that leave it to us.
+        headline: the metric of contrasts that name none.
     """
     family = sum(_has_enough_seeds(contrast, arms) for contrast in contrasts)
     return correct_family([_test(contrast, arms, headline, family) for contrast in contrasts])
 
 
 def correct_family(found: Sequence[ContrastEvidence]) -> tuple[ContrastEvidence, ...]:
-    """Correct the p-values of contrasts for one another, and say which differences are shown.
+    """Correct the p-values of contrasts for one another, and decide which differences are shown.
 
-    Only those with enough seeds, which have a ``detectable`` difference; the others get no
-    ``p_holm``.
+    Only contrasts with enough seeds count, those with a ``detectable`` difference; the others get
+    no ``p_holm``.
     """
     tested = [i for i, one in enumerate(found) if one.detectable is not None]
     corrected = dict(zip(tested, holm([found[i].difference.p for i in tested]), strict=True))

@@ -1,4 +1,4 @@
-"""What a finished model costs to run: latency of one text, throughput, size on disk."""
+"""The cost of running a finished model: latency of one text, throughput, size on disk."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Speed(NamedTuple):
 def measure_rounds(
     trials: Mapping[str, Trial], rounds: int, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, Speed]:
-    """Time every model once in each round, in turns, and return its medians.
+    """Time every model once in each round, and return its medians.
 
-    What slows the machine down for a while then slows all models down, and not the one whose turn
-    it was. In each round the first texts are scored once more beforehand, untimed.
+    Rounds are interleaved, so that a slow spell of the machine affects all models alike. In each
+    round the first texts are scored once beforehand, untimed, to warm up.
 
     Args:
-        trials: the models, by what they are called.
-        rounds: how many; at least one.
+        trials: the models by name.
+        rounds: at least one.
         clock: returns seconds.
 
     Returns:

@@ -1,11 +1,11 @@
-"""The part of ``results.json`` that says how sure its comparisons are."""
+"""The part of ``results.json`` about comparisons: intervals, tests, contrasts and shares."""
 
 from __future__ import annotations
 
 from distillora.evaluation.scores import Record
 
 FEWEST_SEEDS = 3
-"""Seeds on each side without which no difference is called shown."""
+"""A difference is shown only with at least so many seeds on each side."""
 
 
 class Estimate(Record):
@@ -65,7 +65,7 @@ class ContrastEvidence(Record):
 
 
 class ShareEvidence(Record):
-    """A student's score over the score of what taught it, the mean of its teachers' logits.
+    """A student's score divided by that of the mean of its teachers' logits.
 
     Attributes:
         student: the arm.
@@ -103,7 +103,7 @@ class Evidence(Record):
     """All comparisons of a run on the test split, at the arms' own thresholds.
 
     Attributes:
-        headline: the metric that the verdict goes by.
+        headline: the metric of the verdict.
         level: of the intervals.
         resamples: bootstrap draws of the test rows.
         arms: in the recipe's order.

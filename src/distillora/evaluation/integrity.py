@@ -25,13 +25,13 @@ _OWN_FORMATS: Mapping[str, Callable[[Path], str]] = {
 """How to hash the weights of a model that transformers does not load, by the model's class."""
 
 EXTRA_TEXT = "extra text"
-"""What a fingerprint calls the texts without labels that its arm learnt from."""
+"""The key, in a fingerprint, of the texts without labels that its arm learnt from."""
 
 _SPEED = {"shape", "latency_ms", "throughput", "device"}
 
 
 class Renewal(Record):
-    """``renewal.json``: the arms, as name and seed, that were set aside to be made again.
+    """``renewal.json``: the arms, as name and seed, that are being made again.
 
     Attributes:
         trained: those that are trained again.
@@ -62,7 +62,7 @@ def note_renewal(
 
 
 class WeightsFault(NamedTuple):
-    """What is wrong with stored weights: in which file, and what they are in words."""
+    """A fault of stored weights: the file, and what it is in words."""
 
     path: Path
     what: str
@@ -84,7 +84,7 @@ def load_results(run: RunLayout) -> Results:
 
 
 def check_finished(run: RunLayout, results: Results) -> None:
-    """Make sure that no arm of the results is being made again.
+    """Check that no arm of the results is being made again.
 
     Raises:
         RunFolderError: which arms are.
@@ -104,15 +104,14 @@ def check_finished(run: RunLayout, results: Results) -> None:
 
 
 def check_run(run: RunLayout, results: Results) -> tuple[str, ...]:
-    """Make sure that a run's folder holds what its results were made from.
+    """Check that a run's folder holds what its results were made from.
 
     Weights, predictions and data are compared with their recorded hashes, and each arm's own
     ``result.json`` with its entry. What is not in the folder cannot be compared: recorded results
     come without weights.
 
     Returns:
-        What the results do not fit although nothing contradicts them: what is gone, and a recipe
-        that asks for other arms.
+        Notes on what could not be checked: missing files, and a recipe that asks for other arms.
 
     Raises:
         RunFolderError: something in the folder is not what was recorded, or an arm is being made
@@ -127,10 +126,10 @@ def check_run(run: RunLayout, results: Results) -> tuple[str, ...]:
 
 
 def check_arm(run: RunLayout, arm: ArmResult, results: Results) -> None:
-    """Make sure of the same for one arm and the run's data.
+    """Check one arm and the run's data in the same way.
 
     Raises:
-        RunFolderError: what is not what was recorded.
+        RunFolderError: which file is not what was recorded.
     """
     _refuse(run, [*_data_faults(run, results), *_arm_faults(run, arm, results)])
 
@@ -167,7 +166,7 @@ def _refuse(run: RunLayout, faults: Sequence[str]) -> None:
     if faults:
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise RunFolderError(
-            f"{run.root} does not hold what its results.json is about:\n{listed}\n"
+            f"{run.root} does not fit its results.json:\n{listed}\n"
             "Put the files back, or run the same `distillora compare` command again: it says what "
             "changed, and with `retrain_changed` makes it again."
         )
@@ -191,7 +190,7 @@ def _data_faults(run: RunLayout, results: Results) -> Iterator[str]:
 def _arm_faults(run: RunLayout, arm: ArmResult, results: Results) -> Iterator[str]:
     folder = run.arm(arm.name, arm.seed)
     if folder.result.is_file() and not _says_the_same(folder, arm):
-        yield f"{_name(arm)}: {_place(run, folder.result)} says something else of this arm"
+        yield f"{_name(arm)}: {_place(run, folder.result)} differs from results.json"
     predictions = run.root / arm.predictions
     if predictions.is_file() and not has_recorded_checksum(run.root, arm):
         yield f"{_name(arm)}: {arm.predictions} changed after it was written"
@@ -213,7 +212,7 @@ def _says_the_same(folder: ArmLayout, arm: ArmResult) -> bool:
         own = ArmResult.model_validate_json(folder.result.read_bytes())
     except (OSError, ValueError):
         return False
-    # not the speed: it is measured later and recorded in the results alone
+    # without the speed, which is measured later and is only in the results
     said, recorded = (result.model_dump(exclude={"cost": _SPEED}) for result in (own, arm))
     return said == recorded
 
@@ -271,7 +270,7 @@ def _place(run: RunLayout, path: Path) -> str:
 
 
 def check_chain(results: Results) -> None:
-    """Make sure that every arm was made from this run's data and from this run's other arms.
+    """Check that every arm was made from this run's data and from this run's other arms.
 
     Arms from before there were fingerprints are not checked.
 
@@ -299,7 +298,7 @@ def _find_problems(arm: ArmResult, results: Results) -> Iterator[str]:
     if arm.is_ensemble:
         own = [models[member].weights_sha256 for member in arm.members if member in models]
         if arm.weights_sha256 != ensemble_sha256(own):
-            yield f"'{name}' averages other models than those of this run"
+            yield f"'{name}' averages models that are not this run's"
     if arm.fingerprint is None:
         return
     for split, digest in results.data.sha256.items():

@@ -1,11 +1,11 @@
 """Quality of logits against true labels, from plain arrays.
 
-Losses are computed in float64 with ``logaddexp``, so that a logit of 1,000 is as good as one of 1.
+Losses are computed in float64 with ``logaddexp``, so that a logit of 1,000 does not overflow.
 Precision, recall and F1 are scikit-learn's, with 0 where there is nothing to divide by.
 
-Which labels ``f1_macro`` averages over: those that occur in the truth or in the predictions.
-That is scikit-learn's default for single-label, and what published figures were computed with;
-a label that a small validation split does not hold counts neither for nor against a model.
+``f1_macro`` averages over the labels that occur in the truth or in the predictions. That is
+scikit-learn's default for single-label, and how published figures were computed; a label that a
+small validation split lacks counts neither for nor against a model.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def single_label_metrics(
         label_names: label 0 first.
 
     Raises:
-        ValueError: shapes that do not fit each other, no rows, or an unknown class.
-        RunError: a logit that is not finite.
+        ValueError: shapes do not match, there are no rows, or a class is unknown.
+        RunError: a logit is not finite.
     """
     logits = _checked_logits(logits, len(classes), len(label_names))
     _check_classes(classes, logits.shape[1])
@@ -62,7 +62,7 @@ def multi_label_metrics(
     thresholds: npt.ArrayLike | None = None,
     temperature: float = 1.0,
 ) -> SplitMetrics:
-    """Measure any number of labels per row; a label is predicted from a probability of 0.5 on.
+    """Measure any number of labels per row; a label is predicted at a probability of 0.5 or more.
 
     Args:
         logits: shape (rows, labels).
@@ -72,8 +72,8 @@ def multi_label_metrics(
         temperature: divides the logits before they meet the thresholds.
 
     Raises:
-        ValueError: shapes that do not fit each other, or no rows.
-        RunError: a logit that is not finite.
+        ValueError: shapes do not match, or there are no rows.
+        RunError: a logit is not finite.
     """
     truth = np.asarray(multi_hot).astype(np.int64)
     logits = _checked_logits(logits, len(truth), len(label_names))
@@ -96,7 +96,7 @@ def multi_label_metrics(
 
 
 def epoch_metrics(logits: Floats, targets: npt.ArrayLike, task: TaskType) -> dict[str, float]:
-    """Measure what the training loop logs after an epoch and may choose the epoch by.
+    """Compute the metrics that the training loop logs after an epoch and may choose it by.
 
     Args:
         logits: shape (rows, labels).

@@ -9,7 +9,7 @@ from typing import Any
 from distillora.evaluation.scores import Record
 
 BUSY_CORES = 0.25
-"""Cores used by other processes above which a time says more about them than about an arm."""
+"""If other processes use more cores than this, a time is not comparable."""
 
 
 class Environment(Record):

@@ -94,7 +94,7 @@ def read_predictions(run_dir: Path, run: ArmResult, split: SplitName = "test") -
 
 
 def has_recorded_checksum(run_dir: Path, run: ArmResult) -> bool:
-    """Whether an arm's predictions are in place, and unchanged as far as a checksum tells."""
+    """Whether an arm's predictions are in place and match their checksum, if one was recorded."""
     path = run_dir / run.predictions
     if not path.is_file():
         return False
@@ -109,7 +109,7 @@ def _broken(path: Path, reason: str) -> IntegrityError:
 
 
 def true_labels(found: Predictions, task: TaskType) -> npt.NDArray[np.bool_]:
-    """Return what the task counts as true, shape (rows, labels): the class, or all labels."""
+    """Return the true labels of a task, shape (rows, labels): the class alone, or all labels."""
     return found.truth if task == "multi_label" else _one_hot(found.classes, found.logits.shape)
 
 

@@ -1,7 +1,7 @@
-"""What the logits of a model are worth on validation and test, whichever model they come from.
+"""From logits on validation and test to all figures of an arm, whatever model they come from.
 
-Everything that is chosen here (temperature, thresholds and how to set them) is chosen on
-validation. Test labels are only measured with, and by the ladder's oracle, which is not kept.
+Temperature, thresholds and the way to set them are chosen on validation. Test labels are only used
+to measure, and by the oracle thresholds of the ladder, which are not kept.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def evaluate_logits(
         label_names: label 0 first.
 
     Raises:
-        ValueError: shapes that do not fit each other, or no rows.
-        RunError: a logit that is not finite.
+        ValueError: shapes do not match, or there are no rows.
+        RunError: a logit is not finite.
     """
     temperature = fit_temperature(validation.logits, _targets(validation, task), task)
     chosen = ladder = None

@@ -1,4 +1,4 @@
-"""Arms measured on the same test rows and on the same bootstrap draws of them."""
+"""Arms measured on the same test rows, and on the same bootstrap draws of them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class ResampledArm:
         seeds: in rising order.
         figures: by seed and metric, shape (seeds, 4).
         resampled: the same on bootstrap draws, shape (seeds, resamples, 4).
-        right: the rows that are wholly right, shape (seeds, rows).
-        settled: whether it draws no random numbers, as a TF-IDF baseline: its variance over seeds
-            is not unknown but 0, so one seed says as much as three.
+        right: which rows have every label right, shape (seeds, rows).
+        settled: whether it draws no random numbers, like TF-IDF: its variance over seeds is 0, so
+            one seed is enough.
     """
 
     seeds: tuple[int, ...]
@@ -42,7 +42,7 @@ class ResampledArm:
 
     @property
     def enough_seeds(self) -> bool:
-        """Whether a difference from this arm may be called shown."""
+        """Whether a difference from this arm can be shown."""
         return self.settled or len(self.seeds) >= FEWEST_SEEDS
 
     def estimate(self, metric: str) -> Uncertain:
@@ -62,7 +62,7 @@ class ResampledArm:
         )
 
     def describe(self, found: Uncertain) -> Difference:
-        """Write down a difference from this arm, with the least p-value that its rows allow."""
+        """Describe a difference from this arm; its p-value is at least what the rows allow."""
         low, high = found.interval()
         p = max(found.p, smallest_p(self.right.shape[1]))
         return Difference(mean=found.value, low=max(low, -1.0), high=min(high, 1.0), p=p)
@@ -79,7 +79,7 @@ def resample_arms(
         resamples: bootstrap draws; the same in every call with as many rows.
         settled: the arms that draw no random numbers.
     """
-    # in the order of the seeds, so that the same ones pair up whichever was made first
+    # in the order of the seeds, so that equal seeds are paired
     ordered = {name: dict(sorted(by_seed.items())) for name, by_seed in decisions.items()}
     flat = [own for by_seed in ordered.values() for own in by_seed.values()]
     if not flat:

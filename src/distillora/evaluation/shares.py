@@ -1,4 +1,4 @@
-"""How much of its teachers' score a student keeps."""
+"""The share of its teachers' score that a student keeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Model = tuple[str, int]
 
 @dataclass(frozen=True)
 class Taught:
-    """What taught a student: the models of all its seeds, and what their mean decides, by seed."""
+    """The teachers of a student at all its seeds, and the decisions of their mean, by seed."""
 
     teachers: tuple[Model, ...]
     decisions: Mapping[int, Flags]
@@ -39,7 +39,7 @@ def teachers_of(run: ArmResult) -> tuple[Model, ...]:
 
 
 def read_teachers(runs: Sequence[ArmResult], run_dir: Path, task: TaskType) -> dict[str, Taught]:
-    """Let the teachers of each student decide together, from their predictions files.
+    """Compute what the teachers of each student decide together, from their predictions files.
 
     Their logits are averaged, as the student saw them. For multi-label the mean gets a temperature
     and thresholds of its own from the validation split, as every arm does.
@@ -89,14 +89,14 @@ def measure_shares(
     metric: str,
     resamples: int,
 ) -> tuple[ShareEvidence, ...]:
-    """Compare each student with what taught it; a student of a score of 0 is left out.
+    """Compare each student with its teachers; one with a score of 0 is left out.
 
     Args:
         truth: which labels a row has, shape (rows, labels).
         arms: measured on the same rows and draws.
         taught: by student.
         metric: whose share.
-        resamples: as many draws as the arms have.
+        resamples: bootstrap draws, as many as the arms have.
     """
     together = resample_arms(truth, {name: t.decisions for name, t in taught.items()}, resamples)
     i = METRICS.index(metric)

@@ -1,4 +1,4 @@
-"""Intervals and tests, from plain arrays: what a difference of two figures may be due to."""
+"""Intervals and tests of figures and their differences, from plain arrays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def estimate_over_seeds(by_seed: Figures, resampled: Figures) -> Uncertain:
     mean. Over other seeds it is the variance between them divided by their number, less what the
     rows account for: models of different seeds err on different rows, which makes their figures
     differ even if no seed is better than another, and the bootstrap has counted that. With a single
-    seed the second part cannot be known; then the interval covers the test rows alone.
+    seed the second part is unknown, and the interval covers the test rows alone.
 
     Args:
         by_seed: the figure on the test rows, shape (seeds,).
@@ -40,9 +40,9 @@ def difference_over_seeds(
 ) -> Uncertain:
     """Estimate how much a figure of one model exceeds that of another on the same test rows.
 
-    The test rows are paired always. The seeds are where ``paired`` says so, which is right when
-    both were made with the same seeds (a student and its teacher share more than the number);
-    otherwise each model's seeds add their own part, of which a single seed has none.
+    Test rows are always paired. Seeds are paired if ``paired`` is true, which is right when both
+    were made with the same seeds (a student and its teacher share more than the number). Otherwise
+    each model's seeds add their own part; a single seed adds none.
 
     Args:
         first, second: the figure by seed, shapes (seeds,).
@@ -57,7 +57,7 @@ def difference_over_seeds(
 
 
 def _seed_parts(by_seed: Figures, resampled: Figures) -> tuple[SeedPart, ...]:
-    """Return what several seeds add; of a single one, nothing is known."""
+    """Return the variance that several seeds add; nothing for a single one."""
     seeds = len(by_seed)
     if seeds == 1:
         return ()
@@ -69,10 +69,9 @@ def _seed_parts(by_seed: Figures, resampled: Figures) -> tuple[SeedPart, ...]:
 def smallest_p(rows: int) -> float:
     """Return the smallest two-sided p-value that a paired test on this many rows can give.
 
-    Were two models alike, then which of the two gave which answer would be a coin toss for each
-    row: the most extreme of 2^rows outcomes, in either direction, has p = 2^(1 - rows). The
-    bootstrap knows no such bound: where one model is right in all of three rows and the other in
-    none, no draw differs from another.
+    If two models are alike, which of them gave which answer is a coin toss for each row: the most
+    extreme of 2^rows outcomes, in either direction, has p = 2^(1 - rows). The bootstrap has no such
+    bound: if one model is right in all of three rows and the other in none, all draws are equal.
     """
     return min(1.0, 2.0 ** (1 - rows))
 
@@ -82,7 +81,7 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
 
     With one seed each it is McNemar's exact test (McNemar 1947, Psychometrika 12): of the rows
     where one of the two is right, each model should have half. With several seeds a row's answers
-    hang together, so rows are the units: the sum of the rows' differences over the square root
+    are correlated, so rows are the units: the sum of the rows' differences over the square root
     of the sum of their squares is compared with a normal distribution (Durkalski et al. 2003,
     Statistics in Medicine 22, for matched pairs in clusters; McNemar's statistic if there is one
     answer a row). The seeds are taken as they are: the test is about these models.
@@ -105,7 +104,7 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> floa
 
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Correct p-values so that the chance of any false finding among them stays below the level.
+    """Correct p-values so that the chance of any false finding stays below the level.
 
     Holm 1979 (Scandinavian Journal of Statistics 6): the smallest of m is multiplied by m, the
     next by m - 1, and none may fall below the one before it. Shape (m,) in and out.

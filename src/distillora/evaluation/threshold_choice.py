@@ -12,14 +12,14 @@ import numpy.typing as npt
 from distillora.evaluation.bootstrap import METRICS, bootstrap_metrics, measure_decisions
 from distillora.evaluation.thresholds import check_scores, tune_thresholds
 
-Method = Literal["exact", "smoothed", "shrunk"]
+ThresholdMethod = Literal["exact", "smoothed", "shrunk"]
 
-METHODS: Mapping[Method, Mapping[str, float]] = {
+THRESHOLD_METHODS: Mapping[ThresholdMethod, Mapping[str, float]] = {
     "shrunk": {"smoothing": 0.4, "shrinkage": 30.0},
     "smoothed": {"smoothing": 0.4},
     "exact": {},
 }
-"""How thresholds may be set, the most regularised way first: settings of :func:`tune_thresholds`.
+"""Ways to set thresholds, the most regularised first: settings of :func:`tune_thresholds`.
 Their two numbers were chosen by cross-validation within GoEmotions' validation split."""
 
 _FOLDS, _REPEATS, _DRAWS, _SEED = 5, 5, 200, 0
@@ -31,7 +31,7 @@ class Chosen:
     """Thresholds, shape (labels,), and the method that set them."""
 
     thresholds: npt.NDArray[np.float64]
-    method: Method
+    method: ThresholdMethod
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class MethodScore:
 
 
 def choose_thresholds(probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike) -> Chosen:
-    """Choose a method of ``METHODS`` by cross-validation, and fit it to all rows.
+    """Choose a method of ``THRESHOLD_METHODS`` by cross-validation, and fit it to all rows.
 
     Of two scores that differ by less than a standard error, the higher one may be luck. So the
-    method is the first of ``METHODS``, the most regularised, that is behind the best one by no more
-    than the standard error of their difference (the one-standard-error rule of Breiman et al.
-    1984, *Classification and Regression Trees*, section 3.4.3). With fewer rows than folds it is
-    the first one.
+    method is the first of ``THRESHOLD_METHODS``, the most regularised, that is behind the best one
+    by no more than the standard error of their difference (the one-standard-error rule of Breiman
+    et al. 1984, *Classification and Regression Trees*, section 3.4.3). With fewer rows than folds
+    it is the first one.
 
     Args:
         probabilities: in [0, 1], shape (rows, labels).
@@ -65,17 +65,17 @@ def choose_thresholds(probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike) ->
     Raises:
         ValueError: shapes that differ, no rows, or a score outside [0, 1].
     """
-    method: Method = "shrunk"
+    method: ThresholdMethod = "shrunk"
     if len(np.asarray(multi_hot)) >= _FOLDS:
         scored = score_methods(probabilities, multi_hot)
         method = next(name for name, own in scored.items() if own.behind <= own.error)
-    return Chosen(tune_thresholds(probabilities, multi_hot, **METHODS[method]), method)
+    return Chosen(tune_thresholds(probabilities, multi_hot, **THRESHOLD_METHODS[method]), method)
 
 
 def score_methods(
     probabilities: npt.ArrayLike, multi_hot: npt.ArrayLike
-) -> dict[Method, MethodScore]:
-    """Compare the ``METHODS`` by cross-validation.
+) -> dict[ThresholdMethod, MethodScore]:
+    """Compare the ``THRESHOLD_METHODS`` by cross-validation.
 
     Each method is fitted to four fifths of the rows and decides on the remaining fifth, in turn,
     so that every row is decided on once by thresholds that never saw it. A method's score is the
@@ -88,7 +88,7 @@ def score_methods(
         multi_hot: 1 where a row has a label, else 0; shape (rows, labels); at least 5 rows.
 
     Returns:
-        The methods in the order of ``METHODS``.
+        The methods in the order of ``THRESHOLD_METHODS``.
 
     Raises:
         ValueError: shapes that differ, fewer than 5 rows, or a score outside [0, 1].
@@ -102,10 +102,10 @@ def score_methods(
     folds = [_deal_folds(truth, random) for _ in range(_REPEATS)]
     held_out = [
         _decide_held_out(scores, truth, fold, settings)
-        for settings in METHODS.values()
+        for settings in THRESHOLD_METHODS.values()
         for fold in folds
     ]
-    shape = (len(METHODS), _REPEATS)
+    shape = (len(THRESHOLD_METHODS), _REPEATS)
     occurring = truth.any(axis=0)
     truth, held_out = truth[:, occurring], [decided[:, occurring] for decided in held_out]
     macro = measure_decisions(truth, held_out)[:, _MACRO].reshape(shape).mean(axis=1)
@@ -118,7 +118,7 @@ def score_methods(
             behind=float(macro[best] - macro[i]),
             error=float((drawn[best] - drawn[i]).std()),
         )
-        for i, method in enumerate(METHODS)
+        for i, method in enumerate(THRESHOLD_METHODS)
     }
 
 

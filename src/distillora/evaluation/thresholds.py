@@ -21,17 +21,16 @@ def tune_thresholds(
     """Find, for each label, the threshold with the largest F1.
 
     A label is predicted where its probability is at least the threshold. The search is exact:
-    F1 changes only where the threshold passes a score, so one cut between each two neighbouring
-    scores is tried. A cut stands in the middle of its gap (``default`` itself, where the gap
-    holds it), which leaves the most room for rounding. Of equally good cuts the one nearest to
-    ``default`` is taken. Without ``shrinkage``, a label without positives keeps ``default``.
+    F1 changes only where the threshold passes a score, so one cut is tried between each two
+    neighbouring scores. It is in the middle of its gap (at ``default``, if that is inside), which
+    leaves the most room for rounding. Of equally good cuts, the one nearest to ``default`` is
+    taken. Without ``shrinkage``, a label without positives keeps ``default``.
 
-    With ``smoothing``, the threshold is the middle of a broad hill of F1 instead of the highest
-    peak, which for a rare label is often one lucky row: F1 over the threshold's log-odds is
-    averaged with a Gaussian first. Such a threshold does better on rows that it was not tuned on,
-    and a small change of the model (int8) does not undo it.
+    With ``smoothing``, F1 over the threshold's log-odds is smoothed with a Gaussian before taking
+    the maximum, so that one lucky row of a rare label does not decide. Such a threshold often does
+    better on other rows, and it is robust to small changes of the model, such as int8.
 
-    With ``shrinkage``, the thresholds of rare labels are drawn towards the one that is best for
+    With ``shrinkage``, the thresholds of rare labels are shrunk towards the one that is best for
     all labels together (:func:`tune_one_threshold`), in log-odds: a label with n positives keeps
     n / (n + shrinkage) of its own, one without positives nothing.
 

@@ -1,4 +1,4 @@
-"""An estimate that is uncertain in the test rows and in the seeds: interval, test and power."""
+"""Estimates with variance from the test rows and from the seeds: interval, test and power."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Uncertain:
         """Return the smallest true value that tests like this one find with this probability.
 
         The variances measured here are taken as the true ones, a seed part as no less than its
-        churn. In each new sample the test measures the seed parts anew, so its critical value
+        churn. In each new sample the test measures the seed parts again, so its critical value
         varies; the power is the mean over that.
 
         Args:

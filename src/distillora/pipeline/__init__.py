@@ -1,4 +1,4 @@
-"""The main job, stage by stage: prepare, plan, make, judge, measure, report."""
+"""A run, stage by stage: plan, train, evaluate, measure, compare, report."""
 
 from distillora.pipeline.measure import measure_again
 from distillora.pipeline.plan import show_plan

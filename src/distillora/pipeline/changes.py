@@ -1,4 +1,4 @@
-"""What a run's folder holds, and whether its recipe and data would still make the same."""
+"""What a run's folder holds, and whether recipe and data would still make the same."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from distillora.pipeline.records import BeginningRecord, TrainingRecord
 
 _MOST_SHOWN = 12
 _OURS = (".lock", "data")
-"""What a run that was killed at its very beginning may have left."""
+"""What a run that was killed at its start may have left."""
 
 
 def check_folder(context: RunContext) -> None:
-    """Refuse a folder that the recipe's run cannot go into.
+    """Refuse a folder that cannot hold the run.
 
     Raises:
-        RunFolderError: it holds something else than a run, a run of an earlier version, or an arm
-            under the name of an ensemble.
+        RunFolderError: it holds other files, a run of an earlier version, or a trained arm with
+            the name of an ensemble.
     """
     _check_owner(context.layout)
     _check_ensembles(context)
 
 
 def _check_owner(layout: RunLayout) -> None:
-    """Refuse a folder that holds something else than a run, or a run of an earlier version.
+    """Refuse a folder that holds other files, or a run of an earlier version.
 
     Raises:
         RunFolderError: what it holds.
@@ -48,18 +48,18 @@ def _check_owner(layout: RunLayout) -> None:
         _refuse_older_run(layout)
     elif layout.root.is_dir() and any(path.name not in _OURS for path in layout.root.iterdir()):
         raise RunFolderError(
-            f"{layout.root} holds other files and no run. Give an empty folder with `out`."
+            f"{layout.root} holds other files but no run. Give an empty folder with `out`."
         )
 
 
 def _refuse_older_run(layout: RunLayout) -> None:
-    """Refuse the folder of a run from before there were fingerprints.
+    """Refuse a run without fingerprints.
 
     Raises:
-        RunFolderError: it holds such a run.
+        RunFolderError: it has none.
     """
     arms = [ArmLayout(path) for path in layout.root.glob("arms/*/seed-*")]
-    # an ensemble has results alone
+    # an ensemble has only results
     begun = [arm for arm in arms if arm.training.is_file() or arm.checkpoints.is_dir()]
     if all(arm.fingerprint.is_file() for arm in begun):
         return
@@ -71,7 +71,7 @@ def _refuse_older_run(layout: RunLayout) -> None:
 
 
 def _check_ensembles(context: RunContext) -> None:
-    """Refuse an ensemble that has the name of an arm that the run holds trained.
+    """Refuse an ensemble with the name of a trained arm.
 
     Raises:
         RunFolderError: which one.
@@ -86,23 +86,22 @@ def _check_ensembles(context: RunContext) -> None:
 
 
 def find_dropped(layout: RunLayout, plan: RunPlan) -> list[Task]:
-    """Return the arms that have a folder in the run and are no longer in the recipe."""
+    """Return the arms that have a folder in the run but are no longer in the recipe."""
     return [task for task in map(Task._make, layout.arms()) if task not in plan.tasks]
 
 
 class FoundResult(NamedTuple):
-    """The result of an arm that counts; else None and, where there is one, why it does not."""
+    """The valid result of an arm; else None, and the reason if there is one on disk."""
 
     result: ArmResult | None
-    why_anew: str = ""
+    why_again: str = ""
 
 
 def find_result(context: RunContext, task: Task) -> FoundResult:
-    """Return the result of the arm that a folder holds now.
+    """Return the result of an arm, if it is valid.
 
-    One that is torn, was left by an ensemble of this name, or belongs to other weights does not
-    count; neither does one whose predictions are gone or changed, or which another version of the
-    evaluation code made.
+    It is not if it is torn, belongs to other weights or to an ensemble of this name, if its
+    predictions are missing or changed, or if another version of the evaluation code made it.
     """
     folder = context.folder(*task)
     try:
@@ -113,7 +112,7 @@ def find_result(context: RunContext, task: Task) -> FoundResult:
     except (OSError, ValueError, IntegrityError):
         return FoundResult(None, "its result cannot be read")
     if result.fingerprint != begun.fingerprint:
-        return FoundResult(None, "its result is that of another model")
+        return FoundResult(None, "its result belongs to another model")
     if not has_recorded_checksum(context.layout.root, result):
         return FoundResult(None, "its predictions are gone, or changed after they were written")
     if result.evaluation_code != EVALUATION_CODE:
@@ -128,12 +127,12 @@ def _describe_version(made: int | None) -> str:
 
 @dataclass(frozen=True)
 class Change:
-    """Why an arm that was begun or finished is not the one that is asked for now.
+    """Why an arm on disk is not the one that the recipe asks for.
 
     Attributes:
         reasons: in words.
-        rescored: where the test texts alone changed, on which its weights do not depend, the
-            fingerprint that it has once it is scored again; None if it must be trained again.
+        rescored: if only the test texts changed, on which its weights do not depend, the
+            fingerprint it gets when it is scored again; None if it must be retrained.
     """
 
     reasons: tuple[str, ...]
@@ -146,10 +145,10 @@ class Change:
 
 
 def find_changes(context: RunContext, tasks: Iterable[Task]) -> dict[Task, Change]:
-    """Compare what was begun or finished with what the recipe and the data ask for now.
+    """Compare the arms on disk with what the recipe and the data ask for.
 
     Args:
-        context: plans and data as they are asked for.
+        context: plan and data as the recipe asks for them.
         tasks: in the order in which they are made.
     """
     before = read_stored(context.layout.data)[0] if is_stored(context.layout.data) else None
@@ -193,7 +192,7 @@ def _compare(
 
 
 def _find_torn(folder: ArmLayout) -> str | None:
-    """Name a file that should say what an arm was made from, or how, and cannot be read."""
+    """Name a record of an arm that cannot be read; None if there is none."""
     readers = ((folder.fingerprint, BeginningRecord.read), (folder.training, TrainingRecord.read))
     for path, read in readers:
         try:
@@ -227,7 +226,7 @@ def _describe_weights(context: RunContext, task: Task, folder: ArmLayout) -> tup
 
 
 def list_changes(changes: Mapping[Task, Change]) -> list[str]:
-    """Say of each arm what changed; arms with the same reasons share a line."""
+    """List what changed for each arm; arms with the same reasons share a line."""
     by_reason: dict[tuple[str, ...], list[Task]] = {}
     for task, change in changes.items():
         by_reason.setdefault(change.reasons, []).append(task)
@@ -235,7 +234,7 @@ def list_changes(changes: Mapping[Task, Change]) -> list[str]:
 
 
 def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
-    """Stop, and say of each arm what changed.
+    """Stop, and list what changed for each arm.
 
     Raises:
         RunFolderError: always.
@@ -256,11 +255,11 @@ def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
 
 
 def set_changed_aside(context: RunContext, changes: Mapping[Task, Change]) -> None:
-    """Make way for the arms that no longer fit, so that they are made again.
+    """Clear the folders of the arms that changed, so that they are made again.
 
-    The run's results and report are deleted; ``renewal.json`` says which arms are being made again,
-    until the run is finished. A trained arm moves to ``ArmLayout.replaced``, where it stays until
-    ``delete_replaced``; one that was only begun is deleted.
+    The run's results and report are deleted, and ``renewal.json`` lists the arms that are being
+    made again until the run is finished. A trained arm moves to ``ArmLayout.replaced``, where it
+    stays until ``delete_replaced``; one that was only begun is deleted.
     """
     trained = {task for task, change in changes.items() if change.retrain}
     note_renewal(context.layout, trained, set(changes) - trained)
@@ -279,7 +278,7 @@ def set_changed_aside(context: RunContext, changes: Mapping[Task, Change]) -> No
 
 
 def _set_aside(folder: ArmLayout) -> None:
-    # what stands there already is of the last complete run: it is worth more than what came after
+    # a folder set aside earlier is from the last complete run, and worth more than a later one
     if folder.training.is_file() and not folder.replaced.exists():
         folder.root.replace(folder.replaced)
     else:
@@ -287,7 +286,7 @@ def _set_aside(folder: ArmLayout) -> None:
 
 
 def delete_replaced(context: RunContext, tasks: Iterable[Task]) -> None:
-    """Delete the models that were trained again, once the run is complete."""
+    """Delete the old models of retrained arms, once the run is complete."""
     for task in tasks:
         if (replaced := context.folder(*task).replaced).is_dir():
             delete_folder(replaced)

@@ -1,7 +1,7 @@
-"""The third stage: what a trained arm is worth, on validation and test.
+"""Evaluate: score an arm on validation and test.
 
-This is the only stage that looks at test labels. Nothing is chosen here by them, except the
-thresholds of the ladder's last rung, which say how much there is to win and are not kept.
+This is the only stage that reads test labels. They choose nothing but the oracle thresholds of the
+ladder, an upper bound that is never used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from distillora.pipeline.context import RunContext
 from distillora.pipeline.fingerprint import EVALUATION_CODE
 from distillora.pipeline.method import LoadedArm
 from distillora.pipeline.methods import load_arm
-from distillora.pipeline.records import BeginningRecord, TrainingRecord
+from distillora.pipeline.records import BeginningRecord, TrainingRecord, TrainingStats
 
 EVALUATED: tuple[SplitName, ...] = get_args(SplitName)
 
@@ -35,7 +35,8 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
     """
     plan, folder = context.plans[name], context.folder(name)
     arm = load_arm(context, name)
-    stats, layers = arm.stats, arm.stats.layers or ()
+    stats = arm.read_stats()
+    layers = stats.layers or ()
     logits = _score(context, arm)
     write_predictions(
         folder.predictions,
@@ -57,7 +58,7 @@ def evaluate_arm(context: RunContext, name: str) -> ArmResult:
         parameters=Parameters(trainable=plan.trainable, total=plan.total),
         best_epoch=stats.best_epoch,
         best_metric=stats.best_metric,
-        cost=_cost(folder, arm),
+        cost=_cost(folder, arm, stats),
         history=stats.history,
         predictions=folder.predictions.relative_to(context.layout.root).as_posix(),
         predictions_sha256=sha256_file(folder.predictions),
@@ -88,15 +89,15 @@ def _read_origin(folder: ArmLayout) -> dict[str, Any]:
     }
 
 
-def _cost(folder: ArmLayout, arm: LoadedArm) -> Cost:
+def _cost(folder: ArmLayout, arm: LoadedArm, stats: TrainingStats) -> Cost:
     """Return what the arm cost to make and to keep; how fast it is, is measured once for all."""
     return Cost(
         model_bytes=arm.model_bytes,
         adapter_bytes=weights_bytes(folder.adapter) if folder.adapter.is_dir() else None,
-        training_seconds=arm.stats.seconds,
-        teacher_seconds=arm.stats.teacher_seconds,
-        examples_per_second=arm.stats.examples_per_second,
-        peak_memory_bytes=arm.stats.peak_memory_bytes,
+        training_seconds=stats.seconds,
+        teacher_seconds=stats.teacher_seconds,
+        examples_per_second=stats.examples_per_second,
+        peak_memory_bytes=stats.peak_memory_bytes,
     )
 
 

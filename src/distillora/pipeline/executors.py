@@ -1,7 +1,7 @@
-"""How the tasks of a run are executed: one after the other, or in processes of their own.
+"""Executors train the tasks of a run: one after the other, or several in worker processes.
 
-A small model cannot keep many cores busy: two arms side by side on one core each are made sooner
-than one after the other on both.
+A small model cannot keep many cores busy: two arms side by side, on one core each, are trained
+sooner than one after the other on both cores.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from distillora.runtime import start_processes
 
 
 class Executor(Protocol):
-    """What trains the tasks of a run that are not finished, each after those that it needs."""
+    """Trains the unfinished tasks of a run, each after those that it needs."""
 
     def train(self, context: RunContext, finished: Set[Task]) -> None:
         """Train all of ``context.plan.to_train`` but the finished ones.
 
         Raises:
-            DistilloraError: what an arm failed with. Arms that are not finished go on from their
-                checkpoints when the run is started again.
+            DistilloraError: an arm failed. Unfinished arms continue from their checkpoints when the
+                run is started again.
         """
 
 
 def choose_executor(jobs: int) -> Executor:
-    """Return what trains ``jobs`` arms at a time."""
+    """Return the executor that trains ``jobs`` arms at a time."""
     return InProcess() if jobs == 1 else Processes(jobs)
 
 
@@ -57,7 +57,7 @@ class InProcess:
 
 @dataclass(frozen=True)
 class Processes:
-    """At most ``jobs`` arms at a time, each in a process of its own."""
+    """At most ``jobs`` arms at a time, each in its own process."""
 
     jobs: int
 
@@ -113,7 +113,7 @@ _context: RunContext | None = None
 
 
 def _begin(plan: RunPlan, root: Path, jobs: int) -> None:
-    """Set a worker up: its share of the cores, and what every task of it needs."""
+    """Set up a worker: its share of the cores, and the context of its tasks."""
     global _context
     threading.Thread(target=_end_with_parent, daemon=True).start()
     ignore_known_warnings()
@@ -123,7 +123,7 @@ def _begin(plan: RunPlan, root: Path, jobs: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it ends, in whichever way."""
+    """End this process when its parent ends, however that happens."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -19,14 +19,14 @@ from distillora.pipeline.records import BeginningRecord
 from distillora.recipe import Arm, drop_flat_defaults
 
 CODE = 1
-"""Version of the training code: raise it when the same inputs give other weights than before."""
+"""Version of the training code: raise it when the same inputs give other weights."""
 
 EVALUATION_CODE = 1
-"""Version of the evaluation code: raise it when the same weights and texts would give another
-``result.json`` than before, because of how texts are scored, temperature, thresholds, or metrics.
+"""Version of the evaluation code: raise it when the same weights and texts give another
+``result.json``, because scoring, temperature, thresholds or metrics changed.
 
-It is not part of the fingerprint: arms of another version are scored again, not trained. Speed and
-evidence do not count, for they stand in no arm's result.
+It is not part of the fingerprint: arms of another version are scored again, not trained again.
+Changes to speed or evidence need no new version, because neither is in an arm's result.
 """
 
 
@@ -84,11 +84,11 @@ def _sha256(values: list[str]) -> str:
 def describe_change(
     made: Fingerprint, wanted: Fingerprint, before: Dataset | None, now: Dataset
 ) -> list[str]:
-    """Say in words what differs between two fingerprints, a reason a line.
+    """Describe what differs between two fingerprints, one reason an entry.
 
     Args:
-        made, wanted: of what is there, and of what is asked for.
-        before, now: the data that belongs to them; ``before`` is None where it is not known.
+        made, wanted: the fingerprint of what is on disk, and of what the recipe asks for.
+        before, now: the data behind each; ``before`` is None if it is unknown.
     """
     reasons = []
     if made.code != wanted.code:
@@ -100,11 +100,11 @@ def describe_change(
         reasons.append(_labels(before, now))
     reasons += _data(made, wanted, before, now)
     if made.tokenizer != wanted.tokenizer:
-        reasons.append("the tokenizer is another one")
+        reasons.append("the tokenizer changed")
     if made.max_length != wanted.max_length:
         reasons.append(f"data.max_length {made.max_length} -> {wanted.max_length}")
     if made.backbone != wanted.backbone:
-        reasons.append("the files of the pretrained model that it starts from are others")
+        reasons.append("the files of its pretrained model changed")
     return reasons + _parents(made.parents, wanted.parents)
 
 
@@ -122,7 +122,7 @@ def _show(value: Any) -> str:
 
 def _labels(before: Dataset | None, now: Dataset) -> str:
     if before is None or before.label_names == now.label_names:
-        return "the task or its labels are others"
+        return "the task or its labels changed"
     gone = [name for name in before.label_names if name not in now.label_names]
     new = [name for name in now.label_names if name not in before.label_names]
     parts = [f"without {', '.join(gone)}"] if gone else []
@@ -143,7 +143,7 @@ def _data(
 
 
 def _describe_division(made: Fingerprint, before: Dataset | None, now: Dataset) -> str | None:
-    """Say how the rows were divided anew; None if no text moved to another split."""
+    """Describe how the splits changed; None if no text moved to another split."""
     known = before is not None and all(
         made.data.get(name) == split.sha256 for name, split in before.splits.items()
     )
@@ -151,11 +151,11 @@ def _describe_division(made: Fingerprint, before: Dataset | None, now: Dataset) 
 
 
 def describe_division(before: Dataset, now: Dataset) -> str | None:
-    """Say how many texts are in another split than before, and how many are gone or new.
+    """Count the texts that moved to another split, and those that were removed or added.
 
-    Equal texts are counted one by one; as many of them as possible count as having stayed.
-    Returns None if none moved, or if fewer texts stayed in the data than are gone or new: that is
-    other data, not another division.
+    Of equal texts, as many as possible count as having stayed. Returns None if none moved, or if
+    fewer texts stayed in the data than were removed or added: that is other data, not other
+    splits.
     """
     old, new = _count_texts(before), _count_texts(now)
     old_all, new_all = sum(old.values(), Counter[str]()), sum(new.values(), Counter[str]())
@@ -167,7 +167,7 @@ def describe_division(before: Dataset, now: Dataset) -> str | None:
     changed = f" ({removed:,} removed, {added:,} added)" if removed or added else ""
     same = "" if changed else "the same "
     return (
-        f"the rows were divided anew: {moved:,} of {same}{kept:,} texts "
+        f"the splits changed: {moved:,} of {same}{kept:,} texts "
         f"{'is' if moved == 1 else 'are'} in another split{changed}"
     )
 
@@ -180,12 +180,12 @@ def _rows(name: str, made: Fingerprint, before: Dataset | None, now: Dataset) ->
     old = None if before is None else before.splits.get(name)
     new = now.splits.get(name)
     if old is None or new is None or old.sha256 != made.data.get(name):
-        return f"{name}: the texts are others"
+        return f"{name}: the texts changed"
     return f"{name}: {describe_rows(old, new)}"
 
 
 def describe_rows(old: Split, new: Split) -> str:
-    """Say in words how the rows of a split differ from what they were.
+    """Describe how the rows of a split changed.
 
     >>> old = Split(("a", "b"), ((0,), (1,)), ("1", "2"))
     >>> describe_rows(old, Split(("a", "c"), ((0,), (1,)), ("1", "2")))
@@ -221,7 +221,7 @@ def _parents(made: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
         elif was != now:
             reasons.append(f"{'no longer' if was else 'now'} made from '{arm}'")
     reasons += [
-        f"the weights of '{key}' are others"
+        f"the weights of '{key}' changed"
         for key, digest in made.items()
         if key in wanted and wanted[key] != digest
     ]

@@ -1,8 +1,7 @@
-"""The fourth stage: how fast the arms are, all measured in one session.
+"""Measure: the speed of all arms, in one session after all training and scoring.
 
-What an arm costs to run depends on its shape, not on its weights: arms of one architecture, depth,
-width and vocabulary share one figure. One model of each shape is timed in rounds, in turns, after
-all training and all scoring.
+Speed depends on the shape of a model, not on its weights: arms of one architecture, depth, width
+and vocabulary share one figure. One model of each shape is timed, in interleaved rounds.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from distillora.runtime import describe_environment, start_processes, timestamp,
 
 ROUNDS = 5
 LATENCY_TEXTS = 100
-"""Texts that are scored one by one in each round: of a larger test split, so many spread evenly."""
+"""Texts to score one by one in each round, evenly spread over the test split."""
 MOST_TEXTS = 1024
-"""Texts that are scored together in each round: of a larger test split, so many spread evenly."""
+"""Most texts to score together in each round, evenly spread over the test split."""
 
 
 class ShapeFigures(Record):
-    """What one shape costs to run; the fields are those of ``Cost``."""
+    """The speed of one shape; the fields are those of ``Cost``."""
 
     latency_ms: float
     throughput: float
@@ -53,10 +52,10 @@ class ShapeFigures(Record):
 
 
 class RunMeasurement(Record):
-    """``measurement.json``: where the figures come from, and those of each shape.
+    """``measurement.json``: how speed was measured, and the figures of each shape.
 
-    ``weights`` are the hashes of the weights of all arms of each shape that share its figures: when
-    one of them is gone from the run, an arm was trained again.
+    ``weights`` are the hashes of the weights of the arms of each shape: if the run no longer has
+    one of them, an arm was retrained.
     """
 
     measurement: Measurement
@@ -67,20 +66,19 @@ class RunMeasurement(Record):
 def measure_arms(
     context: RunContext, arms: Sequence[ArmResult], environment: Environment
 ) -> RunMeasurement:
-    """Return the measurement of a run, made now unless one covers every shape already.
+    """Return the measurement of a run, made now unless the stored one covers every shape.
 
-    It no longer counts when an arm that shares its figures was trained again, or when it timed
-    other test texts.
+    A stored one is not used if an arm was retrained or the test texts changed since.
     """
     found, weights = _read(context.layout), _weights(context, arms)
     if found is None or not set(weights) <= set(found.figures):
         return measure_now(context, arms, environment)
     if found.measurement.test_sha256 != context.data.dataset.splits["test"].sha256:
-        context.reporter.say("  speed is measured again, for the test texts are others since")
+        context.reporter.say("  speed is measured again, because the test texts changed")
         return measure_now(context, arms, environment)
     if gone := [s for s, own in weights.items() if not set(found.weights[s]) <= set(own)]:
         context.reporter.say(
-            f"  speed is measured again, for arms were trained again since: {'; '.join(gone)}"
+            f"  speed is measured again, because arms were retrained: {'; '.join(gone)}"
         )
         return measure_now(context, arms, environment)
     found = found.model_copy(update={"weights": found.weights | weights})
@@ -93,7 +91,7 @@ def measure_now(
 ) -> RunMeasurement:
     """Measure one arm of each shape, in rounds, and write ``measurement.json``.
 
-    A busy machine is warned of, and recorded.
+    If other programs keep the machine busy, that is recorded, and a warning is shown.
     """
     models = _load_models(context, arms)
     several = "" if len(models) == 1 else "s"
@@ -147,11 +145,11 @@ def fill_in(
 
 
 def measure_again(root: Path, reporter: Reporter) -> Results:
-    """Measure a finished run anew; replace its figures with their origin, and write the report.
+    """Measure the speed of a finished run again, and update its results and report.
 
     Raises:
         RunFolderError: there is no finished run, it is in use, its models were not kept, or its
-            folder holds something else than its results are about; the message names arm and file.
+            folder does not fit its results; the message names arm and file.
     """
     start_processes()
     environment = Environment(**describe_environment("fp32"))
@@ -182,7 +180,7 @@ def measure_again(root: Path, reporter: Reporter) -> Results:
 def _read(layout: RunLayout) -> RunMeasurement | None:
     try:
         return RunMeasurement.model_validate_json(layout.measurement.read_bytes())
-    except (FileNotFoundError, ValidationError):  # written by another version: measured anew
+    except (FileNotFoundError, ValidationError):  # written by another version
         return None
 
 

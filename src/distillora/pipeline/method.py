@@ -59,13 +59,19 @@ class LoadedArm(ABC):
         sha256: hash of its weights.
         model_bytes: size on disk of what it computes with.
         device: the hardware that it runs on.
-        stats: what training measured.
     """
 
     sha256: str
     model_bytes: int
     device: str
-    stats: TrainingStats
+
+    @abstractmethod
+    def read_stats(self) -> TrainingStats:
+        """Read what training measured.
+
+        Raises:
+            IntegrityError: the weights on disk are not those that were trained.
+        """
 
     @abstractmethod
     def inputs(self, split: SplitName) -> Any:
@@ -100,8 +106,4 @@ class Method(Protocol[P]):
         """
 
     def load(self, context: RunContext, plan: P) -> LoadedArm:
-        """Load a finished arm, at the context's seed, from disk.
-
-        Raises:
-            IntegrityError: the weights on disk are not those that were trained.
-        """
+        """Load a finished arm, at the context's seed, from disk."""

@@ -54,9 +54,9 @@ def plan_run(
     """Resolve a recipe on its data.
 
     Args:
-        recipe: with what it left open chosen.
+        recipe: complete.
         dataset: the data as it is used.
-        extra: the texts without labels that arms name, by their path.
+        extra: the texts without labels that arms name, by path.
 
     Raises:
         ModelError: an arm cannot be made as asked; the message begins with ``arms.<name>``.
@@ -176,7 +176,7 @@ def plan_table(run: RunPlan) -> Table:
 
 
 def show_plan(recipe: Recipe, out: Path, frame: DataFrame | None = None) -> RenderableType:
-    """Work out what the recipe would make in a folder, and what the folder holds of it already."""
+    """Describe what a recipe would make in a folder, and what the folder already holds of it."""
     layout, notes = RunLayout(out), list[str]()
     source = read_source(recipe, layout, notes.append, frame)
     recipe, dataset = source.recipe, source.dataset
@@ -189,22 +189,22 @@ def show_plan(recipe: Recipe, out: Path, frame: DataFrame | None = None) -> Rend
     found = [] if source.found is None else find_warnings(source.found)
     warnings = format_warnings([*found, *source.chosen])
     table = plan_table(plan)
-    state = [Text(line) for line in _describe_holdings(context)]
+    state = [Text(line) for line in _describe_folder(context)]
     return Group(Text(about), *notes, *warnings, *describe_extra(source.extra), table, *state)
 
 
 def describe_extra(extra: Mapping[Path, ExtraText]) -> list[str]:
-    """Say of each file of texts without labels what is used of it."""
+    """Describe what is used of each file of texts without labels."""
     return [f"extra text {path}: {found.record.describe()}" for path, found in extra.items()]
 
 
 def describe_dropped(dropped: Iterable[Task]) -> str:
-    """Say in one line which arms the run holds that the recipe no longer makes."""
+    """List the arms that the run holds but the recipe no longer makes."""
     return f"not in the recipe, and left as they are: {name_tasks(dropped)}"
 
 
-def _describe_holdings(context: RunContext) -> list[str]:
-    """Say what the folder holds and what the command would do with it; nothing of a new folder."""
+def _describe_folder(context: RunContext) -> list[str]:
+    """Describe what the folder holds and what the command would do; empty for a new folder."""
     layout = context.layout
     try:
         check_folder(context)
@@ -227,7 +227,7 @@ def _describe_holdings(context: RunContext) -> list[str]:
 def _sort(
     context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
 ) -> list[tuple[str, list[Task]]]:
-    """Return how far the arms are that fit, and which are that far."""
+    """Group the arms that fit by how far they are."""
     states: dict[str, list[Task]] = {name: [] for name in _STATES}
     for task in tasks:
         if task not in changes:
@@ -248,7 +248,7 @@ def _describe_next(
     context: RunContext, tasks: Iterable[Task], changes: Mapping[Task, Change]
 ) -> str:
     if not changes:
-        return "The command keeps what is finished, and makes the rest."
+        return "The command keeps what is finished and makes the rest."
     new = [task for task in tasks if not context.folder(*task).fingerprint.is_file()]
     steps = {
         "train again": [task for task, change in changes.items() if change.retrain],

@@ -120,7 +120,7 @@ class TrainingRecord(TrainingStats):
         if record.weights_sha256 != sha256:
             raise IntegrityError(
                 f"{folder.model} does not hold the weights that were trained. Run the same "
-                "command again: it says what changed, and --retrain-changed trains the arm anew."
+                "command again: it says what changed, and --retrain-changed retrains the arm."
             )
         return record
 
@@ -147,5 +147,5 @@ def save_sealed(folder: Path, write: Callable[[Path], None]) -> None:
 def _torn(path: Path, what: str, error: Exception) -> IntegrityError:
     return IntegrityError(
         f"{path} does not say {what}: {error}. Run `distillora compare` again: it says what "
-        "changed, and --retrain-changed trains the arm and what depends on it anew."
+        "changed, and --retrain-changed retrains the arm and what depends on it."
     )

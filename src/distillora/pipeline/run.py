@@ -1,4 +1,4 @@
-"""The main job: from a recipe to a report, each stage leaving a file that ends it."""
+"""A run from recipe to report. Each stage leaves a file that marks it as done."""
 
 from __future__ import annotations
 
@@ -63,27 +63,27 @@ def compare(
     retrain_changed: bool = False,
     frame: DataFrame | None = None,
 ) -> Results | None:
-    """Make every arm of the recipe at every seed, judge and measure them all, write the report.
+    """Train, evaluate and measure every arm at every seed, and write the report.
 
-    What is finished is skipped, what is half-trained goes on, as long as it was made from what the
-    recipe and the data ask for now. Returns None in the processes that only helped to train.
+    Finished arms are skipped and interrupted ones continue, if they were made from what the recipe
+    and the data are now. Returns None in processes that only helped to train.
 
     Args:
         recipe: what to make.
         out: the run's folder.
-        reporter: what tells how it goes.
-        jobs: how many arms to make at a time, each in a process of its own. They are judged one
-            after the other all the same.
-        retrain_changed: train the arms again that were made from something else.
-        frame: the rows, where the recipe's source is ``dataframe``.
+        reporter: where progress and messages go.
+        jobs: how many arms to train at a time, each in its own process. They are evaluated one
+            after the other.
+        retrain_changed: retrain arms that were made from something else.
+        frame: the rows, if the recipe's source is ``dataframe``.
 
     Raises:
         RunFolderError: the folder is in use, or holds arms that were made from something else;
-            the message says for each what changed.
+            the message says what changed for each.
     """
     start_processes()
     layout = RunLayout(out)
-    # first what may be wrong with the recipe or the data: then nothing has been written yet
+    # before anything is written, so that a faulty recipe or data set leaves no folder
     source = read_source(recipe, layout, reporter.warn, frame)
     recipe = source.recipe
     plan = plan_run(recipe, source.dataset, source.extra)
@@ -120,7 +120,7 @@ def compare(
 
 @contextmanager
 def _open_run(context: RunContext, recipe: str, *, retrain_changed: bool) -> Iterator[None]:
-    """Hold the folder, make sure that what it holds fits, and write recipe and data into it."""
+    """Lock the folder, check that its arms fit the plan, and write recipe and data into it."""
     layout, data = context.layout, context.data
     with ExitStack() as stack:
         stack.enter_context(explain_full_disk(layout.root))
@@ -144,22 +144,22 @@ def _open_run(context: RunContext, recipe: str, *, retrain_changed: bool) -> Ite
 def _say_what_happens(context: RunContext, changes: Mapping[Task, Change]) -> None:
     if any(change.retrain for change in changes.values()):
         context.reporter.say(
-            "  what is trained again keeps its old model in arms/ARM/replaced-seed-N until the "
-            "run is complete"
+            "  retrained arms keep their old model in arms/ARM/replaced-seed-N until the run is "
+            "complete"
         )
     if dropped := find_dropped(context.layout, context.plan):
         context.reporter.say(f"  {describe_dropped(dropped)}")
 
 
 def _is_stored(context: RunContext) -> bool:
-    """Whether the run holds exactly this data already."""
+    """Whether the run already holds exactly this data."""
     if not is_stored(context.layout.data):
         return False
     return read_stored(context.layout.data) == (context.data.dataset, context.data.extra)
 
 
 def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
-    """Audit the data as it was found; where it was not read, return the run's audit of it."""
+    """Audit the data as found; if it was not read from its source, return the stored audit."""
     if found is None and context.layout.audit.is_file():
         return AuditRecord.model_validate_json(context.layout.audit.read_bytes())
     named = (plan.tokenizer for plan in context.plans.values() if plan.tokenizer is not None)
@@ -171,7 +171,7 @@ def _audit(context: RunContext, found: Dataset | None) -> AuditRecord:
 
 
 def _train_arms(context: RunContext, jobs: int) -> None:
-    """Train what is not finished."""
+    """Train every arm that is not finished."""
     if jobs > 1 and process_count() > 1:
         raise InputError("Give `jobs` or start with torchrun, not both.")
     finished = {task for task in context.plan.to_train if find_result(context, task).result}
@@ -187,21 +187,22 @@ def _by_seed(plan: RunPlan) -> Callable[[Task], int]:
 def _evaluate_task(context: RunContext, task: Task) -> ArmResult:
     """Score an arm, unless that is done already.
 
-    One without weights is scored anew, which takes seconds: what it averages may have changed.
+    An arm without weights is always scored again, which takes seconds: its members may have
+    changed.
     """
     found = find_result(context, task) if context.plans[task.arm].has_weights else FoundResult(None)
     if found.result is None:
         context.reporter.stage(f"{task}: scoring")
-        if found.why_anew:
-            context.reporter.say(f"  scored anew, not trained: {found.why_anew}")
+        if found.why_again:
+            context.reporter.say(f"  scored again, not retrained: {found.why_again}")
         return evaluate_arm(context.at(task.seed), task.arm)
     return found.result
 
 
 def audit_source(recipe: Recipe, frame: DataFrame | None = None) -> AuditRecord:
-    """Audit the data of a recipe, which is that of ``frame`` if it is given.
+    """Audit the data of a recipe, or ``frame`` if it is given.
 
-    Lengths are counted with the tokenizer of the bundled encoder.
+    Token lengths are those of the bundled encoder's tokenizer.
     """
     found = read_dataset(recipe.data, frame)
     return audit_data(found, load_tokenizer(BUNDLED), recipe.data.max_length)

@@ -33,10 +33,10 @@ TokenizerName = tuple[str, str | None]
 
 
 class Source(NamedTuple):
-    """The data of a run and its recipe, settled to suit it.
+    """The data of a run, and its recipe with open settings chosen to suit the data.
 
     Attributes:
-        recipe: with what it left open chosen.
+        recipe: complete.
         chosen: what was chosen, in words.
         found: the data as it was found; None if it was read from the run.
         dataset: the data as it is used.
@@ -56,13 +56,13 @@ def read_source(
     warn: Callable[[str], None],
     frame: DataFrame | None = None,
 ) -> Source:
-    """Read the data of a recipe; what is gone, from the run, if the run read it from there.
+    """Read the data of a recipe; if its source is gone, from the copy in the run.
 
     Args:
         recipe: what to make.
         layout: of the run, which need not exist.
-        warn: what to do with a line about a copy that is used.
-        frame: the rows, where the recipe's source is ``dataframe``; without it the run's copy.
+        warn: is called with a line about each copy that is used.
+        frame: the rows, if the recipe's source is ``dataframe``; else the run's copy is used.
 
     Raises:
         DataError, InputError: the data cannot be used.
@@ -126,7 +126,7 @@ def _find_gone(paths: Iterable[Path | None]) -> Path | None:
 
 
 def read_data(recipe: Recipe, frame: DataFrame | None = None) -> tuple[Dataset, Dataset]:
-    """Return the data as it was found and as it is used; ``frame`` holds it, if it is given."""
+    """Return the data as found and as used, read from ``frame`` if it is given."""
     found = read_dataset(recipe.data, frame)
     return found, drop_shared_texts(found) if recipe.data.drop_shared else found
 
@@ -136,7 +136,7 @@ def read_extra_texts(
 ) -> dict[Path, ExtraText]:
     """Return the texts without labels that arms of the recipe name, by their path.
 
-    Of a file that is gone, the copy that the run holds (``stored``) is taken.
+    For a file that is gone, the run's copy (``stored``) is used.
 
     Raises:
         DataError: a file cannot be used; the message begins with ``arms.<name>``.
@@ -155,7 +155,7 @@ def read_extra_texts(
 
 
 def settle_recipe(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, tuple[str, ...]]:
-    """Return the recipe with what it leaves open chosen to suit the data, and that in words."""
+    """Return the recipe with open settings chosen to suit the data, and those choices in words."""
     several = any(len(row) > 1 for split in dataset.splits.values() for row in split.labels)
     return suit_recipe(recipe, len(dataset.splits["train"]), multi_label=several)
 
@@ -164,8 +164,8 @@ def settle_recipe(recipe: Recipe, dataset: Dataset) -> tuple[Recipe, tuple[str, 
 class PreparedData:
     """The data of a run, in every form that a stage needs.
 
-    A split goes by its name, texts without labels by the path of their file. Tokens are made when
-    an arm first asks for them, once for each tokenizer.
+    Splits are looked up by name, texts without labels by the path of their file. Texts are
+    tokenized on first use, once for each tokenizer.
     """
 
     task: TaskType
@@ -194,8 +194,8 @@ class PreparedData:
     def tokens(self, name: TokenizerName, split: str | Path) -> TokenizedSplit:
         """Return the tokens of a split, from the cache if they are there."""
         if (name, split) not in self._tokens:
-            # no barrier here: the judging stage asks in the main process alone, and processes
-            # that write the same tokens at once each put a whole file in place
+            # no barrier: evaluation runs in the main process alone, and processes that write the
+            # same tokens at once each put a whole file in place
             self._tokens[name, split] = load_or_tokenize(
                 self.rows(split),
                 self.tokenizer(name),
@@ -215,7 +215,7 @@ class PreparedData:
 
 
 def audit_data(found: Dataset, tokenizer: PreTrainedTokenizerFast, max_length: int) -> AuditRecord:
-    """Audit the data as it was found, token lengths before truncation included."""
+    """Audit the data as it was found, with token lengths before truncation."""
     lengths = {
         name: tokenize_texts(split.texts, tokenizer, max_length).full_lengths
         for name, split in found.splits.items()

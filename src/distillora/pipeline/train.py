@@ -1,4 +1,4 @@
-"""The second stage: one arm at one seed, from its start to trained weights on disk."""
+"""Train: one arm at one seed, from its initial weights to trained weights on disk."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def train_arm(context: RunContext, name: str) -> None:
     """Build, train and save one arm, unless that is done already.
 
     Raises:
-        IntegrityError: its folder holds the beginning of an arm that was made from something else.
+        IntegrityError: its folder holds an arm that was begun from something else.
     """
     folder = context.folder(name)
     done = folder.training.is_file() and is_sealed(folder.model)
-    wait_for_everyone()  # nobody may write before everybody has looked
+    wait_for_everyone()  # no process may write before all have looked
     if not done:
         plan = context.plans[name]
         if is_main_process():
@@ -50,7 +50,7 @@ def train_arm(context: RunContext, name: str) -> None:
 
 
 def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
-    """Write down what the arm is made from, or make sure that it was begun from the same."""
+    """Record what the arm is made from, or check that it was begun from the same."""
     needed = {
         parent: TrainingRecord.read(context.folder(*parent)).identity
         for parent in context.plan.tasks[task].parents
@@ -59,12 +59,12 @@ def _note_beginning(context: RunContext, task: Task, folder: ArmLayout) -> None:
     if folder.fingerprint.is_file():
         if read_fingerprint(folder) != fingerprint:
             raise IntegrityError(
-                f"{folder.root} holds the beginning of an arm that was made from something else. "
+                f"{folder.root} holds an arm that was begun from something else. "
                 "Run the same command again: it says what changed, and with `retrain_changed` "
-                "trains the arm and what depends on it anew."
+                "retrains the arm and what depends on it."
             )
         return
-    shutil.rmtree(folder.root, ignore_errors=True)  # what nothing vouches for
+    shutil.rmtree(folder.root, ignore_errors=True)  # no fingerprint: not reusable
     begun = BeginningRecord(
         fingerprint=fingerprint, created=timestamp(), commit=context.environment.commit
     )

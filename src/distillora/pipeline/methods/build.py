@@ -45,7 +45,7 @@ _TERMS = ("labels", "distillation", "logits_mse", "hidden_cosine", "temperature"
 
 Layers = tuple[int, ...]
 
-# what a teacher, at a seed, says of a split
+# the outputs of a teacher (an arm at a seed) on a split
 OutputsBySource = Mapping[tuple[Task, str | Path], TeacherOutputs]
 
 
@@ -57,7 +57,7 @@ def pick_layers(context: RunContext, plan: EncoderPlan) -> Layers:
 
 
 def build_model(context: RunContext, plan: EncoderPlan, layers: Layers) -> Any:
-    """Make what the arm starts from, and add its adapters."""
+    """Build the model that the arm starts from, with its adapters."""
     model = build_base(context, plan, layers)
     if isinstance(plan.arm.tuning, LoraTuning):
         model = add_adapter(model, plan.arm.tuning)
@@ -128,7 +128,7 @@ def make_objective(
 def training_examples(
     context: RunContext, plan: EncoderPlan
 ) -> tuple[JoinedExamples, OutputsBySource]:
-    """Return what an arm is trained on, and what its teachers say of it."""
+    """Return the training examples of an arm, and the outputs of its teachers."""
     data, objective = context.data, plan.arm.objective
     splits: list[str | Path] = ["train"]
     if objective.extra_text is not None:
@@ -153,7 +153,7 @@ def training_examples(
 def teacher_outputs(
     context: RunContext, plan: EncoderPlan, teacher: Task, split: str | Path
 ) -> TeacherOutputs:
-    """Return a teacher's outputs over the texts of a split, computed if this is the first need."""
+    """Return a teacher's outputs on a split, computed unless they are cached."""
     data, tokenizer_name = context.data, encoder_plan(context.plans, teacher.arm).tokenizer
     tokens, tokenizer = data.tokens(tokenizer_name, split), data.tokenizer(tokenizer_name)
     model, taken = load_encoder(context, *teacher), TrainingRecord.read(context.folder(*teacher))

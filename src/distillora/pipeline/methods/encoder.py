@@ -79,10 +79,13 @@ class _LoadedEncoder(LoadedArm):
         self.sha256 = weights_sha256(model)
         self.model_bytes = weights_bytes(folder.model)
         self.device = device_name()
-        self.stats = TrainingRecord.of_weights(folder, self.sha256)
+        self._folder = folder
         self._model = model.to(device())
         self._data = context.data
         self._tokenizer = plan.tokenizer
+
+    def read_stats(self) -> TrainingStats:
+        return TrainingRecord.of_weights(self._folder, self.sha256)
 
     def inputs(self, split: SplitName) -> TokenizedSplit:
         return self._data.tokens(self._tokenizer, split)
@@ -210,17 +213,17 @@ def save_encoder(
     make_base: Callable[[], Any],
     load_saved: Callable[[], Any],
 ) -> None:
-    """Write a trained model; of an adapted one the adapter too, and its weights merged.
+    """Save a trained model; an adapted one as its adapter and with the adapter merged.
 
     Args:
         tokens: some texts, on which an adapted model, its adapter on a fresh base and its merged
             weights must agree.
-        make_base: makes the base of an adapted model anew.
-        load_saved: loads what this function wrote.
+        make_base: builds the base of an adapted model again.
+        load_saved: loads the saved model.
 
     Raises:
-        AdapterError: the adapters did not move, or what is on disk says something else.
-        IntegrityError: the base is no longer what it was.
+        AdapterError: the adapters did not move, or the saved model gives other logits.
+        IntegrityError: the base changed since training.
     """
     model = model.cpu()
     if not is_adapted(model):

@@ -66,24 +66,25 @@ class _LoadedEnsemble(LoadedArm):
     """An ensemble; its inputs are the logits that its members recorded."""
 
     def __init__(self, context: RunContext, plan: EnsemblePlan) -> None:
-        tasks = context.needs(plan.name).members
-        context.reporter.say(f"  averaging {len(tasks)} models")
-        self._context = context
+        self._context, self._tasks = context, context.needs(plan.name).members
+        context.reporter.say(f"  averaging {len(self._tasks)} models")
         self._members = [
             ArmResult.model_validate_json(context.folder(*task).result.read_bytes())
-            for task in tasks
+            for task in self._tasks
         ]
         self.sha256 = ensemble_sha256([member.weights_sha256 for member in self._members])
         self.model_bytes = sum(member.cost.model_bytes for member in self._members)
         self.device = processor_name()
-        self.stats = TrainingStats(
+
+    def read_stats(self) -> TrainingStats:
+        return TrainingStats(
             best_epoch=0,
             best_metric="",
             history=(),
             seconds=0.0,
             examples_per_second=None,
             peak_memory_bytes=None,
-            before=training_time(context.layout, tasks),
+            before=training_time(self._context.layout, self._tasks),
         )
 
     def inputs(self, split: SplitName) -> npt.NDArray[np.float64]:

@@ -130,7 +130,10 @@ class _LoadedTfidf(LoadedArm):
         self.sha256 = self._model.sha256
         self.model_bytes = stored_bytes(folder.model)
         self.device = processor_name()
-        self.stats = TrainingRecord.of_weights(folder, self.sha256)
+        self._folder = folder
+
+    def read_stats(self) -> TrainingStats:
+        return TrainingRecord.of_weights(self._folder, self.sha256)
 
     def inputs(self, split: SplitName) -> Sequence[str]:
         return self._dataset.splits[split].texts
