@@ -73,7 +73,8 @@ def print_summary(summary: Summary, target: str, column: str) -> None:
     speed = f"{scored / summary.seconds:,.0f} rows/s" if scored else "nothing left to score"
     before = f", {summary.resumed:,} of them from an earlier run" if summary.resumed else ""
     place = "standard output" if target == "-" else target
-    say(f"{summary.rows:,} rows{before}, {summary.seconds:.1f} s ({speed}): {place}")
+    rows = f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}"
+    say(f"{rows}{before}, {summary.seconds:.1f} s ({speed}): {place}")
     if summary.failed:
         say(f"{summary.failed:,} could not be scored; the column '{column}' gives the reason:")
         for where, error in summary.first_failures:
