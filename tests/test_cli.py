@@ -121,6 +121,11 @@ def test_a_mistake_exits_with_2_and_says_what_is_wrong(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_help_gives_the_defaults_of_recipe_and_folder(run_cli: Cli) -> None:
+    said = " ".join(run_cli("compare", "--help").out.replace("│", " ").split())
+    assert "By default goemotions-minilm" in said and "By default runs/" in said
+
+
 def test_the_version_is_printed(run_cli: Cli) -> None:
     from distillora import __version__
 

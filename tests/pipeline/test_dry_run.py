@@ -90,7 +90,8 @@ def test_a_dry_run_where_the_command_would_be_refused_still_shows_the_plan(
     (tmp_path / "thesis" / "thesis.tex").write_text("precious")
     done = continue_run("--dry-run", out=tmp_path / "thesis")
     assert done.code == 0 and "BertForSequenceClassification" in done.out
-    assert "The command would be refused: " in done.out and "holds other files" in done.out
+    assert "The command would be refused: " in done.out and "other files" in done.out
+    assert "--out" in done.out and "`out`" not in done.out
     assert "holds:" not in continue_run("--dry-run", out=tmp_path / "new").out
 
 
