@@ -65,7 +65,7 @@ def test_a_dry_run_lists_what_is_finished_changed_new_and_dropped_and_writes_not
     assert state_in(done.out, again.layout.root).splitlines()[1:] == [
         "  finished: lora (seed 0)",
         "  not begun: even (seed 0)",
-        "  made from something else:",
+        "  changed:",
         *(f"    {line}" for line in why),
         "  not in the recipe, and left as they are: floor (seed 0)",
         "The command would stop there. With --retrain-changed it would train again: teacher "

@@ -22,7 +22,7 @@ from distillora.evaluation.thresholds import compare_thresholds
 from distillora.probabilities import sigmoid
 
 
-class Quality(TypedDict):
+class Evaluation(TypedDict):
     """The fields of ``ArmResult`` that follow from logits and labels alone."""
 
     metrics: Metrics
@@ -35,7 +35,7 @@ class Quality(TypedDict):
 
 def evaluate_logits(
     validation: Predictions, test: Predictions, task: TaskType, label_names: Sequence[str]
-) -> Quality:
+) -> Evaluation:
     """Calibrate on validation, choose thresholds there, and measure both splits.
 
     Args:

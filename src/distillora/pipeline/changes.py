@@ -249,7 +249,7 @@ def refuse_changes(layout: RunLayout, changes: Mapping[Task, Change]) -> None:
     if scored:
         again += f"{' and ' if again else ''}scores those again whose test texts alone changed"
     raise RunFolderError(
-        f"{layout.root} holds arms that were made from something else:\n{listed}\n"
+        f"{layout.root} contains arms whose settings, data or parents have changed:\n{listed}\n"
         f"`retrain_changed` {again}, and keeps the others. Or give another folder with `out`."
     )
 

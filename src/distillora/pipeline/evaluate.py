@@ -13,7 +13,7 @@ import numpy as np
 from distillora.artifacts import ArmLayout, sha256_file, write_atomic
 from distillora.evaluation.cost import weights_bytes
 from distillora.evaluation.predictions import LogitMatrix, Predictions, SplitName, write_predictions
-from distillora.evaluation.quality import Quality, evaluate_logits
+from distillora.evaluation.quality import Evaluation, evaluate_logits
 from distillora.evaluation.results import ArmResult, Cost, Parameters
 from distillora.pipeline.context import RunContext
 from distillora.pipeline.fingerprint import EVALUATION_CODE
@@ -101,7 +101,7 @@ def _cost(folder: ArmLayout, arm: LoadedArm, stats: TrainingStats) -> Cost:
     )
 
 
-def _evaluate(context: RunContext, logits: Logits) -> Quality:
+def _evaluate(context: RunContext, logits: Logits) -> Evaluation:
     dataset = context.data.dataset
     validation, test = (
         Predictions(

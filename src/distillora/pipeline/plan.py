@@ -217,7 +217,7 @@ def _describe_folder(context: RunContext) -> list[str]:
     lines = [f"{layout.root} holds:"]
     lines += [f"  {state}: {name_tasks(own)}" for state, own in _sort(context, tasks, changes)]
     if changes:
-        lines += ["  made from something else:"]
+        lines += ["  changed:"]
         lines += [f"    {line}" for line in list_changes(changes)]
     if dropped := find_dropped(layout, context.plan):
         lines.append(f"  {describe_dropped(dropped)}")

@@ -74,12 +74,12 @@ def compare(
         reporter: where progress and messages go.
         jobs: how many arms to train at a time, each in its own process. They are evaluated one
             after the other.
-        retrain_changed: retrain arms that were made from something else.
+        retrain_changed: retrain arms whose settings, data or parents changed.
         frame: the rows, if the recipe's source is ``dataframe``.
 
     Raises:
-        RunFolderError: the folder is in use, or holds arms that were made from something else;
-            the message says what changed for each.
+        RunFolderError: the folder is in use, or contains arms whose settings, data or parents
+            changed; the message says what changed for each.
     """
     start_processes()
     layout = RunLayout(out)

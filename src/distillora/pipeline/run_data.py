@@ -32,7 +32,7 @@ TokenizerName = tuple[str, str | None]
 """Name and revision of the model that a tokenizer comes with."""
 
 
-class Source(NamedTuple):
+class RunSource(NamedTuple):
     """The data of a run, and its recipe with open settings chosen to suit the data.
 
     Attributes:
@@ -55,7 +55,7 @@ def read_source(
     layout: RunLayout,
     warn: Callable[[str], None],
     frame: DataFrame | None = None,
-) -> Source:
+) -> RunSource:
     """Read the data of a recipe; if its source is gone, from the copy in the run.
 
     Args:
@@ -71,7 +71,7 @@ def read_source(
     found, dataset, stored = _read_dataset(recipe, layout, warn, frame)
     settled, chosen = settle_recipe(recipe, dataset)
     extra = read_extra_texts(settled, dataset, stored)
-    return Source(settled, chosen, found, dataset, extra)
+    return RunSource(settled, chosen, found, dataset, extra)
 
 
 def _read_dataset(

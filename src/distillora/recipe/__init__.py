@@ -18,7 +18,7 @@ from distillora.recipe.sections import (
     Init,
     Layers,
     LoraTuning,
-    Section,
+    Settings,
     Training,
     flatten,
 )
@@ -38,7 +38,7 @@ __all__ = [
     "Published",
     "PublishedArm",
     "Recipe",
-    "Section",
+    "Settings",
     "Training",
     "bundled_recipes",
     "change_settings",

@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import Field
 
 from distillora.errors import did_you_mean
-from distillora.recipe.sections import Init, Section
+from distillora.recipe.sections import Init, Settings
 
 
-class Contrast(Section):
+class Contrast(Settings):
     """A question that the recipe asks: does ``first`` exceed ``second`` in ``metric`` on test?
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from distillora.recipe.sections import Count, Number, Section
+from distillora.recipe.sections import Count, Number, Settings
 
 GOEMOTIONS_ID = "google-research-datasets/go_emotions"
 GOEMOTIONS_CONFIG = "simplified"
@@ -23,7 +23,7 @@ _OF_SPLITTING = ("split_shares", "split_seed", "drop_incomplete")
 _OF_FILES = ("validation_path", "test_path")
 
 
-class Data(Section):
+class Data(Settings):
     """Where the texts come from and how they are read.
 
     Attributes:

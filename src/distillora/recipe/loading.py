@@ -25,7 +25,7 @@ from distillora.recipe.sections import (
     LayerRule,
     LoraTuning,
     NoTuning,
-    Section,
+    Settings,
     TargetGroup,
     Training,
 )
@@ -183,7 +183,7 @@ _BRANCHES = {
 
 def _known_keys(path: Sequence[str]) -> set[str]:
     """Return the valid keys of the section at ``path``."""
-    sections: dict[str, type[Section] | tuple[type[Section], ...]] = {
+    sections: dict[str, type[Settings] | tuple[type[Settings], ...]] = {
         "data": Data,
         "training": Training,
         "init": Init,

@@ -8,14 +8,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from distillora.recipe.removed import drop_defaults
-from distillora.recipe.sections import Number, Section
+from distillora.recipe.sections import Number, Settings
 
 LabelLoss = Literal["plain", "weighted", "focal"]
 
 _TEACHER_TERMS = ("distillation", "logits_mse", "hidden_cosine")
 
 
-class Objective(Section):
+class Objective(Settings):
     """Weights of the terms of the training loss; those that are 0 are not computed.
 
     Attributes:

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distillora.recipe.sections import Count, Number, Section
+from distillora.recipe.sections import Count, Number, Settings
 
 Score = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Count, Field(ge=1)]
 
 
-class PublishedArm(Section):
+class PublishedArm(Settings):
     """What a study measured for one arm.
 
     Attributes:
@@ -32,7 +32,7 @@ class PublishedArm(Section):
     training_seconds: Positive
 
 
-class Published(Section):
+class Published(Settings):
     """The figures of one study.
 
     Attributes:

@@ -22,7 +22,7 @@ from distillora.recipe.sections import (
     Count,
     FullTuning,
     Init,
-    Section,
+    Settings,
     Training,
     Tuning,
 )
@@ -31,7 +31,7 @@ HEAD_FACTOR = 10
 """How many times the encoder's learning rate a new head gets under full tuning, by default."""
 
 
-class Arm(Section):
+class Arm(Settings):
     """One way of making a model: ``init`` x ``tuning`` x ``objective``.
 
     ``training`` overrides single settings of the recipe's own ``training``. ``seeds`` selects some
@@ -98,7 +98,7 @@ class Arm(Section):
         return tuple(dict.fromkeys(a for a in (self.init.arm, *self.teachers) if a is not None))
 
 
-class Recipe(Section):
+class Recipe(Settings):
     """A whole experiment.
 
     ``contrasts`` are its questions. Only they are tested, and the p-values of those whose arms have

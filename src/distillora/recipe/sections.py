@@ -36,7 +36,7 @@ def flatten(values: Any, path: str = "") -> dict[str, Any]:
     }
 
 
-class Section(BaseModel):
+class Settings(BaseModel):
     """A part of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -49,7 +49,7 @@ Layers = LayerRule | tuple[int, ...]
 _ORIGINS = ("backbone", "classifier", "arm", "baseline", "ensemble")
 
 
-class Init(Section):
+class Init(Settings):
     """What an arm starts from: exactly one of ``_ORIGINS``.
 
     Attributes:
@@ -131,13 +131,13 @@ class Init(Section):
         return self.backbone or self.classifier or self.arm or self.baseline or ""
 
 
-class FullTuning(Section):
+class FullTuning(Settings):
     """Every parameter is trained."""
 
     method: Literal["full"] = "full"
 
 
-class NoTuning(Section):
+class NoTuning(Settings):
     """Nothing is trained: the model is taken as it is."""
 
     method: Literal["none"]
@@ -146,7 +146,7 @@ class NoTuning(Section):
 TargetGroup = Literal["auto", "attention", "all"]
 
 
-class LoraTuning(Section):
+class LoraTuning(Settings):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on a frozen encoder, head trained.
 
     Attributes:
@@ -195,7 +195,7 @@ Tuning = Annotated[FullTuning | LoraTuning | NoTuning, Field(discriminator="meth
 BestMetric = Literal["auto", "loss", "accuracy", "f1_weighted", "f1_macro", "average_precision"]
 
 
-class Training(Section):
+class Training(Settings):
     """How an arm is trained.
 
     Attributes:

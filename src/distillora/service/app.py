@@ -29,8 +29,8 @@ from distillora.inference.classifier import Scores, TruncationDirection
 from distillora.probabilities import TaskType, to_probabilities
 from distillora.service.batching import Scored
 from distillora.service.errors import ErrorType, ServiceError, invalid
-from distillora.service.gate import LOG, Gate, error_response, log_to_stderr
-from distillora.service.metrics import METRICS, render_metrics
+from distillora.service.middleware import LOG, Gate, error_response, log_to_stderr
+from distillora.service.prometheus import METRICS, render_metrics
 from distillora.service.schemas import (
     ClassifyRequest,
     ClassifyResponse,

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from distillora.inference.classifier import TextClassifier, Tokens, TruncationDirection
 from distillora.service.errors import ServiceError, overloaded
-from distillora.service.metrics import METRICS
+from distillora.service.prometheus import METRICS
 
 _ROWS_AT_ONCE = 16
 """Rows of one run of the model: texts of a similar length, so that little is padding."""

@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from distillora.service.metrics import MULTIPROCESS_VARIABLE
+from distillora.service.prometheus import MULTIPROCESS_VARIABLE
 from distillora.service.settings import ServiceSettings
 
 APPLICATION = "distillora.service.app:create_app"

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from distillora.service.errors import ServiceError
-from distillora.service.metrics import METRICS
+from distillora.service.prometheus import METRICS
 from distillora.service.settings import ServiceSettings
 
 LOG = logging.getLogger("distillora.service")

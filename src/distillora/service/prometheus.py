@@ -29,7 +29,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
-class Metrics:
+class ServiceMetrics:
     """What the service counts; durations in seconds."""
 
     requests: Counter
@@ -45,11 +45,11 @@ class Metrics:
     batch_tokens: Histogram
 
 
-def _make(registry: CollectorRegistry) -> Metrics:
+def _make(registry: CollectorRegistry) -> ServiceMetrics:
     def histogram(name: str, what: str, buckets: tuple[float, ...] = _DURATIONS) -> Histogram:
         return Histogram(name, what, buckets=buckets, registry=registry)
 
-    return Metrics(
+    return ServiceMetrics(
         requests=Counter("te_request_count", "Requests", ["method"], registry=registry),
         successes=Counter(
             "te_request_success",
