@@ -160,7 +160,7 @@ def test_a_bundle_is_replaced_only_where_that_is_said(
     assert again.manifest.origin == first.manifest.origin
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").touch()
-    with pytest.raises(RunFolderError, match="other files"):
+    with pytest.raises(RunFolderError, match="contains files that are not a bundle"):
         dl.export(folder, tmp_path / "taken", overwrite=True, **quick)
 
 

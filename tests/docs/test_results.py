@@ -82,7 +82,7 @@ def test_a_report_can_be_written_from_recorded_results(folder: Path, tmp_path: P
     results = Results.load(folder / "results.json")
     report = build_report(results, tmp_path).with_suffix(".md").read_text("utf-8")
     assert all(arm.name.replace("_", "\\_") in report for arm in results.arms)
-    assert ("Layers that were searched" in report) == (folder.name == "ablation-layers")
+    assert ("Layer search" in report) == (folder.name == "ablation-layers")
 
 
 def settled(recipe: Recipe) -> dict[str, object]:

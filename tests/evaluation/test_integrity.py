@@ -119,10 +119,10 @@ def test_a_report_of_such_results_is_refused(results: Results, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("changes", "note"),
     [
-        ({"commit": "f" * 40}, "Made by another commit than most of the run: odd, seed 0."),
-        ({"device": "a GPU"}, "Made on another device than most of the run: odd, seed 0."),
-        ({"jobs": 2}, "Made with another number of jobs or threads than most of the run: odd"),
-        ({"begun_at_commit": "e" * 40}, "Made by another commit than most of the run: odd"),
+        ({"commit": "f" * 40}, "Trained by another commit than most of the run: odd, seed 0."),
+        ({"device": "a GPU"}, "Trained on another device than most of the run: odd, seed 0."),
+        ({"jobs": 2}, "Trained with another number of jobs or threads than most of the run: odd"),
+        ({"begun_at_commit": "e" * 40}, "Trained by another commit than most of the run: odd"),
     ],
 )
 def test_the_report_points_out_an_arm_that_was_made_otherwise(

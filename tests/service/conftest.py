@@ -6,12 +6,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -46,12 +48,14 @@ class Server:
 
     url: str
     port: int
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
+    log: Path
     output: str = ""
 
     def end(self) -> int:
         """Wait until the process has ended, and return its exit status."""
-        self.output += self.process.communicate(timeout=_PATIENCE)[0]
+        self.process.wait(_PATIENCE)
+        self.output = self.log.read_text("utf-8")
         return self.process.returncode
 
 
@@ -61,22 +65,23 @@ def running(*words: object, **environment: str) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "distillora", "serve", "--port", str(port), *map(str, words)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    server = Server(f"http://127.0.0.1:{port}", port, process)
-    try:
-        wait_until(lambda: process.poll() is not None or is_healthy(server.url))
-        assert process.poll() is None, process.communicate()[0]
-        yield server
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            server.end()
+    # not a pipe: a full one would stop the service
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distillora", "serve", "--port", str(port), *map(str, words)],
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        server = Server(f"http://127.0.0.1:{port}", port, process, Path(log.name))
+        try:
+            wait_until(lambda: process.poll() is not None or is_healthy(server.url))
+            assert process.poll() is None, server.log.read_text("utf-8")
+            yield server
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                server.end()
 
 
 def is_healthy(url: str) -> bool:

@@ -168,25 +168,31 @@ def test_hangup_loads_a_bundle_again_without_losing_a_request(tmp_path: Path) ->
             with requests.Session() as session:
                 while not stop.is_set():
                     body = {"inputs": "thanks a lot!"}
-                    answer = session.post(f"{server.url}/predict", json=body, timeout=30)
+                    try:
+                        answer = session.post(f"{server.url}/predict", json=body, timeout=30)
+                    except requests.RequestException as error:
+                        failed.append(error)
+                        continue
                     if answer.status_code != 200:
                         failed.append(answer.text)
 
         callers = [threading.Thread(target=call) for _ in range(4)]
         for caller in callers:
             caller.start()
-        manifest = json.loads((bundle / "bundle.json").read_text())
-        manifest["labels"][manifest["labels"].index("gratitude")] = "thankfulness"
-        (bundle / "bundle.json").write_text(json.dumps(manifest))
-        server.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: predict(server.url).json()[0]["label"] == "thankfulness")
-        (bundle / "bundle.json").write_text("{")
-        server.process.send_signal(signal.SIGHUP)
-        time.sleep(1)
-        assert predict(server.url).json()[0]["label"] == "thankfulness"
-        stop.set()
-        for caller in callers:
-            caller.join()
+        try:
+            manifest = json.loads((bundle / "bundle.json").read_text())
+            manifest["labels"][manifest["labels"].index("gratitude")] = "thankfulness"
+            (bundle / "bundle.json").write_text(json.dumps(manifest))
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: predict(server.url).json()[0]["label"] == "thankfulness")
+            (bundle / "bundle.json").write_text("{")
+            server.process.send_signal(signal.SIGHUP)
+            time.sleep(1)
+            assert predict(server.url).json()[0]["label"] == "thankfulness"
+        finally:
+            stop.set()
+            for caller in callers:
+                caller.join()
         server.process.terminate()
         assert server.end() == 0
     assert not failed
