@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -79,9 +80,12 @@ def test_training_killed_at_random_moments_ends_in_the_same_bits(tmp_path: Path)
     killed, kills, moments = tmp_path / "killed", 0, random.Random(11)
     while kills < 5:
         delay = moments.uniform(0.2, 0.6) * whole
-        if not kill_at(lambda _, seconds, delay=delay: seconds > delay, killed, "full"):
+        if kill_at(lambda _, seconds, delay=delay: seconds > delay, killed, "full"):
+            kills += 1
+        elif kills:
             break
-        kills += 1
-    assert kills >= 1
+        else:  # the machine was busier while the whole was timed
+            shutil.rmtree(killed)
+            whole /= 2
     assert (killed / "checkpoints").is_dir() or (killed / "outcome.json").is_file()
     assert finish(killed, "full") == undisturbed
