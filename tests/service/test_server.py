@@ -137,13 +137,52 @@ def test_slow_clients_and_large_headers_are_cut_off() -> None:
         assert send(server.port, begin + b"Content-Length: 50\r\n\r\n{").startswith(b"HTTP/1.1 408")
         assert time.monotonic() - started < 10
         assert send(server.port, begin + b"X-Long: " + b"a" * 5000 + b"\r\n\r\n") == b""
-        assert send(server.port, begin + b"X-Long: " + b"a" * 200_000) == b""
+        began = time.monotonic()
+        assert send(server.port, begin + b"X-Long: ", *[b"a" * 200_000] * 12) == b""
+        assert time.monotonic() - began < 0.9  # before the time for headers is over
+        half = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nX-A: "
+        began = time.monotonic()
+        assert send(server.port, half).count(b"HTTP/1.1 200") == 1
+        assert 0.9 < time.monotonic() - began < 5
         body = b'{"inputs": "a"}'
         whole = begin + b"Content-Length: %d\r\n\r\n" % len(body) + body
         # kept alive for a second, then closed
         assert send(server.port, whole).startswith(b"HTTP/1.1 200")
         assert send(server.port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400")
         assert is_healthy(server.url)
+
+
+def test_a_large_body_is_read_in_whichever_pieces_it_comes(server: Server) -> None:
+    body = {"inputs": [["word " * 1200]] * 32, "truncate": True}
+    for _ in range(5):
+        answer = requests.post(f"{server.url}/predict", json=body, timeout=60)
+        assert answer.status_code == 200 and len(answer.json()) == 32
+    parts = iter([json.dumps(body).encode()])  # sent in chunks
+    headers = {"content-type": "application/json"}
+    assert requests.post(f"{server.url}/predict", data=parts, headers=headers, timeout=60).ok
+
+
+def test_trailers_are_neither_headers_nor_without_bound() -> None:
+    with running("--max-body-bytes", 1000, DISTILLORA_API_KEYS=KEY) as server:
+        chunked = (
+            b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+            b"Connection: close\r\nTransfer-Encoding: chunked\r\n"
+        )
+        body = b'f\r\n{"inputs": "a"}\r\n0\r\n'
+        key = b"X-API-Key: " + KEY.encode() + b"\r\n"
+        assert send(server.port, chunked + key + b"\r\n" + body + b"\r\n").startswith(
+            b"HTTP/1.1 200"
+        )
+        assert send(server.port, chunked + b"\r\n" + body + key + b"\r\n").startswith(
+            b"HTTP/1.1 401"
+        )
+        memory = psutil.Process(server.process.pid).memory_info
+        before = memory().rss
+        send(
+            server.port, chunked + key + b"\r\n" + body, *[b"X-A: " + b"a" * 60_000 + b"\r\n"] * 500
+        )
+        assert memory().rss - before < 10_000_000
+        assert predict(server.url, headers={"x-api-key": KEY}).status_code == 200
 
 
 def test_connections_beyond_the_limit_are_closed() -> None:
@@ -158,9 +197,10 @@ def test_connections_beyond_the_limit_are_closed() -> None:
 
 
 def test_hangup_loads_a_bundle_again_without_losing_a_request(tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle"
+    link, bundle = tmp_path / "a=current", tmp_path / "second"
+    link.symlink_to(starter_folder())
     shutil.copytree(starter_folder(), bundle)
-    with running("--model", bundle) as server:
+    with running("--model", link) as server:
         failed: list[object] = []
         stop = threading.Event()
 
@@ -183,6 +223,8 @@ def test_hangup_loads_a_bundle_again_without_losing_a_request(tmp_path: Path) ->
             manifest = json.loads((bundle / "bundle.json").read_text())
             manifest["labels"][manifest["labels"].index("gratitude")] = "thankfulness"
             (bundle / "bundle.json").write_text(json.dumps(manifest))
+            link.unlink()
+            link.symlink_to(bundle)
             server.process.send_signal(signal.SIGHUP)
             wait_until(lambda: predict(server.url).json()[0]["label"] == "thankfulness")
             (bundle / "bundle.json").write_text("{")

@@ -137,15 +137,19 @@ def _find_models(given: list[str] | None) -> dict[str, Path]:
 
     models: dict[str, Path] = {}
     for one in given or ["starter="]:
-        name, separator, place = one.rpartition("=")
+        name, separator, place = one.partition("=")
+        if not separator or Path(one).expanduser().is_dir():  # a path may contain the sign
+            name, place = "", one
         folder = find_bundle(place or None, notify=say)
         Bundle.open(folder).verify()
-        if not separator:  # a folder's own name, or the name on the Hub
+        if not name:  # a folder's own name, or the name on the Hub
             local = Path(place).expanduser().is_dir()
             name = folder.absolute().name if local else place.partition("@")[0]
         if name in models:
             raise InputError(f"Two models have the name '{name}'. Write --model OTHER={place}.")
-        models[name] = folder.resolve()
+        models[name] = (
+            folder.absolute()
+        )  # not resolved: a link may point elsewhere by the next reload
     return models
 
 

@@ -69,7 +69,7 @@ def compare_runs(
         resamples,
         contrasts=contrasts,
         # a TF-IDF baseline is made once, because it would be the same at every seed
-        settled={run.name for run in runs if not run.is_encoder and not run.is_ensemble},
+        settled={run.name for run in runs if run.is_baseline},
         taught=read_teachers(runs, run_dir, task),
     )
 

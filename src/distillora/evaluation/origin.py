@@ -145,8 +145,18 @@ class Fingerprint(Record):
     @property
     def digest(self) -> str:
         """SHA-256 of all of it, as 64 hex digits."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 of what the weights depend on: all but the test split."""
+        content = self.model_dump(mode="json")
+        content["data"].pop("test", None)
+        return _digest(content)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def identify_model(weights: str, config: str | None) -> str:

@@ -192,7 +192,7 @@ def _compare(
 
 
 def _find_torn(folder: ArmLayout) -> str | None:
-    """Name a record of an arm that cannot be read; None if there is none."""
+    """Name a record of an arm that cannot be read, or was changed; None if there is none."""
     readers = ((folder.fingerprint, BeginningRecord.read), (folder.training, TrainingRecord.read))
     for path, read in readers:
         try:
@@ -200,6 +200,11 @@ def _find_torn(folder: ArmLayout) -> str | None:
                 read(folder)
         except IntegrityError:
             return f"its {path.name} is damaged"
+    if folder.training.is_file() and folder.fingerprint.is_file():
+        trained = TrainingRecord.read(folder).fingerprint_sha256
+        found = BeginningRecord.read(folder).fingerprint.weights_digest
+        if trained not in (None, found):
+            return f"its {folder.fingerprint.name} is not that of its training"
     return None
 
 
@@ -275,6 +280,10 @@ def set_changed_aside(context: RunContext, changes: Mapping[Task, Change]) -> No
         begun = BeginningRecord.read(folder)
         renewed = begun.model_copy(update={"fingerprint": change.rescored})
         write_atomic(folder.fingerprint, renewed.model_dump_json(indent=1))
+        if folder.training.is_file():
+            digest = change.rescored.weights_digest
+            record = TrainingRecord.read(folder).model_copy(update={"fingerprint_sha256": digest})
+            write_atomic(folder.training, record.model_dump_json(indent=1))
 
 
 def _set_aside(folder: ArmLayout) -> None:

@@ -206,7 +206,7 @@ def prepare_context(
 def _environment(plan: RunPlan, jobs: int) -> Environment:
     """Describe what is about to compute: asked at the start, while the code is as it was loaded."""
     trained = {task.arm for task in plan.to_train}
-    wanted = {resolve_precision(plan.arms[name].arm.training.precision) for name in trained}
+    wanted = {plan.arms[name].precision for name in trained}
     return Environment(**describe_environment(" and ".join(sorted(wanted))), jobs=jobs)
 
 

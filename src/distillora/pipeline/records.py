@@ -87,9 +87,12 @@ class TrainingRecord(TrainingStats):
     """``training.json``: what training one arm measured; its presence ends the stage.
 
     ``weights_sha256`` is the hash of the saved weights, ``environment`` what trained them.
+    ``fingerprint_sha256`` is the ``weights_digest`` of the fingerprint they were trained from; None
+    in records from before there was one.
     """
 
     weights_sha256: str
+    fingerprint_sha256: str | None = None
     environment: ArmEnvironment
 
     @property

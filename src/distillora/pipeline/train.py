@@ -42,6 +42,7 @@ def train_arm(context: RunContext, name: str) -> None:
             record = TrainingRecord(
                 **dict(saved.stats),
                 weights_sha256=saved.weights_sha256,
+                fingerprint_sha256=BeginningRecord.read(folder).fingerprint.weights_digest,
                 environment=_environment(context, plan, folder, round(others.cores, 2)),
             )
             write_atomic(folder.training, record.model_dump_json(indent=1))

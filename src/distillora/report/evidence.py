@@ -47,7 +47,7 @@ def evidence_blocks(results: Results) -> list[Block]:
 
 def _baselines(results: Results) -> set[str]:
     """Return the arms that draw no random numbers, so that the seed does not matter."""
-    return {run.name for run in results.arms if not run.is_encoder and not run.is_ensemble}
+    return {run.name for run in results.arms if run.is_baseline}
 
 
 def _explain(evidence: Evidence, baselines: set[str]) -> str:

@@ -83,6 +83,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
 
     app = FastAPIOffline(  # its /docs loads nothing from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # the caller's Host would be in the redirect
         title="distillora",
         version=__version__,
         description="Classifies texts. The shapes of requests and answers are those of "

@@ -15,56 +15,92 @@ from distillora.service.prometheus import MULTIPROCESS_VARIABLE
 from distillora.service.settings import ServiceSettings
 
 APPLICATION = "distillora.service.app:create_app"
+_READ_AT_ONCE = 1_048_576
+"""More than the server reads from a socket at once, which may be the end of another request."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 with limits on headers and connections, which uvicorn leaves to a proxy.
 
-    A connection is closed if its headers take too long or are too large, and at once if too many
-    are open.
+    A connection is closed if the headers of a request take too long or are too large, and at once
+    if too many connections are open. Trailers count as headers and are dropped: RFC 9110, section
+    6.5.1, forbids to take them for headers, and a proxy may not have looked at them.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, if there is room."""
         super().connection_made(transport)
-        self._bounds = ServiceSettings.from_environment().limits
-        self._header_size = 0
+        self._limits = ServiceSettings.from_environment().limits
         self._timer: asyncio.TimerHandle | None = None
-        if len(self.connections) > self._bounds.connections:
+        self._header_bytes = 0
+        self._received = 0
+        if len(self.connections) > self._limits.connections:
             transport.abort()
             return
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives before the headers are complete."""
-        if self._timer is not None:
-            self._header_size += len(data)
-            # a request's first packets may contain a part of the body, too
-            if self._header_size > self._bounds.header_bytes + 65_536:
-                self.transport.abort()
-                return
-        elif self.cycle is None or self.cycle.response_complete:
-            self._await_headers()
-            self._header_size = len(data)
+        """Close the connection if it sends far more than its requests may have.
+
+        Headers that are complete are counted as they are parsed. This bounds a header that never
+        ends, and chunks and trailers that say little in many bytes.
+        """
+        self._received += len(data)
         super().data_received(data)
+        limits = self._limits
+        in_headers = self._timer is not None
+        most = limits.header_bytes + (0 if in_headers else 8 * limits.body_bytes) + _READ_AT_ONCE
+        if self._received > most:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request, pipelined ones included."""
+        super().on_message_begin()
+        self._header_bytes = 0
+        self._received = 0
+        self._await_headers()
+
+    def on_url(self, url: bytes) -> None:
+        """Count the request's target as a header."""
+        if self._has_room(len(url)):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a header, and drop a trailer."""
+        if self._has_room(len(name) + len(value)) and self._timer is not None:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Stop the clock, and refuse headers that are too large."""
+        """Stop the clock, and serve the request unless its headers were too large."""
         self._stop_timer()
-        size = sum(len(name) + len(value) for name, value in self.headers) + len(self.url)
-        if size > self._bounds.header_bytes:
-            self.transport.abort()
-            return
-        super().on_headers_complete()
+        if self._has_room(0):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body, unless the request was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request, unless it was refused."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
         self._stop_timer()
         super().connection_lost(exc)
 
+    def _has_room(self, size: int) -> bool:
+        self._header_bytes += size
+        if self._header_bytes <= self._limits.header_bytes:
+            return True
+        self.transport.abort()
+        return False
+
     def _await_headers(self) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(self._bounds.client, self.transport.abort)
+        self._timer = self.loop.call_later(self._limits.client, self.transport.abort)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
