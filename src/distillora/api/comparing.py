@@ -28,6 +28,8 @@ Task = Literal["single_label", "multi_label"]
 _ARGUMENTS = {
     **{"data": "`source`", "text_column": "`text`", "label_column": "`label`"},
     **{"split_column": "`split`"},
+    "data.drop_incomplete: true": '`settings={"data.drop_incomplete": True}`',
+    "data.source: sample": '`source="sample"`',
 }
 
 
