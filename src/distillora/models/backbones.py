@@ -106,7 +106,7 @@ def _check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Hide the progress bars and warnings of transformers, such as its report of a new head.
 
     Another verbosity than the default, which somebody chose, is left as it is.
@@ -125,7 +125,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
-    with explain_loading(name), _quiet():
+    with explain_loading(name), quiet_transformers():
         source = source_options(name, revision)
         return AutoModelForSequenceClassification.from_pretrained(
             **source,
@@ -140,7 +140,7 @@ def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **opt
 
 def save_model(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write a model's weights, configuration and tokenizer to a folder."""
-    with _quiet():
+    with quiet_transformers():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
@@ -151,7 +151,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
     Raises:
         ModelError: there is none, or none that the ``tokenizers`` library can run.
     """
-    with explain_loading(name), _quiet():
+    with explain_loading(name), quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(**source_options(name, revision))
     if not tokenizer.is_fast:
         raise ModelError(
