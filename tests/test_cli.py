@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+import distillora
+from distillora.errors import DataError
+
 Cli = Callable[..., Any]
 
 
@@ -87,6 +90,17 @@ def test_a_bad_row_is_named_by_file_and_line(
     for word in words:
         assert word in done.err
     assert "Traceback" not in done.err
+
+
+def test_settings_in_messages_are_written_as_each_front_end_takes_them(
+    run_cli: Cli, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nx,a\ny,\n")
+    done = run_cli("data", path)
+    assert done.code == 2 and "leave them out with --set data.drop_incomplete=true." in done.err
+    with pytest.raises(DataError, match=r'with `settings=\{"data.drop_incomplete": True\}`\.'):
+        distillora.audit(path)
 
 
 def test_an_empty_training_split_is_refused(run_cli: Cli, broken_data: Path) -> None:

@@ -7,8 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,30 @@ def test_a_name_is_owner_name_and_perhaps_a_revision(
 def test_what_no_repository_can_be_called_is_refused(name: str) -> None:
     with pytest.raises(BundleError, match="Write owner/name"):
         parse_model_id(name)
+
+
+@pytest.mark.parametrize("name", ["tickets", "a/b/c", "a/b@"])
+def test_what_is_neither_a_folder_nor_a_name_on_the_hub_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = "there is no such folder. A model on the Hub is written owner/name or owner/name@"
+    with pytest.raises(BundleError, match=expected):
+        distillora.load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("badname", "'badname' is not the name of a model on the Hub. Write owner/name; a branch"),
+        ("a/b@c", "names a revision"),
+    ],
+)
+def test_a_bundle_is_pushed_to_owner_name(
+    name: str, words: str, tiny_bundle: Path, run_cli: Callable[..., Any]
+) -> None:
+    done = run_cli("push", tiny_bundle, name)
+    assert done.code == 2 and words in done.err and "--revision" in done.err
 
 
 @pytest.mark.slow

@@ -17,6 +17,9 @@ from distillora.recipe import (
     parse_recipe,
     parse_setting,
 )
+from distillora.recipe.loading import _EXPERIMENTS
+
+ROOT = Path(__file__).parents[1]
 
 TEACHER: dict[str, Any] = {"init": {"backbone": "bundled"}}
 VALID: dict[str, Any] = {
@@ -213,8 +216,22 @@ def test_a_removed_setting_is_refused_with_the_commit_that_has_it(key: str, valu
     values["arms"]["odd"]["tuning"] = dict(LORA)
     section, name = key.split(".")
     values["arms"]["odd"][section][name] = value
-    with pytest.raises(RecipeError, match=rf"arms\.odd\.{key}: .*It was removed.*bd36da9"):
+    with pytest.raises(
+        RecipeError, match=rf"arms\.odd\.{key}: .*It was removed.*bd36da9"
+    ) as refusal:
         parse_recipe(values)
+    assert str(refusal.value).count("It was removed") == 1
+
+
+def test_a_recipe_of_an_experiment_is_looked_for_in_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = {path.stem for path in (ROOT / "experiments").glob("*.yaml")}
+    assert names == set(_EXPERIMENTS)
+    for name in names:
+        with pytest.raises(RecipeError, match=rf"give experiments/{name}\.yaml"):
+            load_recipe(name)
 
 
 def test_a_recipe_that_an_earlier_version_wrote_out_reads_without_removed_defaults() -> None:

@@ -92,12 +92,15 @@ def rename_settings(message: str, names: Mapping[str, str]) -> str:
     """Replace each `setting` in backticks by its name in a front end.
 
     The command line has ``text_column`` as an option, ``distillora.compare`` as the argument
-    ``text``. A name that is not in ``names`` stays as it is.
+    ``text``. A setting may come with a value. What is not in ``names`` stays as it is.
 
     >>> rename_settings("Name it with `text_column`.", {"text_column": "--text-column"})
     'Name it with --text-column.'
+    >>> rename_settings("Use `data.source: sample`.", {"data.source: sample": "--data sample"})
+    'Use --data sample.'
     """
-    return re.sub(r"`(\w+)`", lambda match: names.get(match[1], match[0]), message)
+    known = "|".join(map(re.escape, names))
+    return re.sub(f"`({known})`", lambda match: names.get(match[1], match[0]), message)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -51,6 +51,19 @@ def parse_model_id(name: str) -> ModelId:
     return ModelId(match["repo"], match["revision"])
 
 
+def _check_repo_id(name: str) -> None:
+    """Raise a BundleError for a name that is not ``owner/name``."""
+    try:
+        revision = parse_model_id(name).revision
+    except BundleError:
+        raise BundleError(
+            f"'{name}' is not the name of a model on the Hub. Write owner/name; a branch other "
+            f"than {_MAIN} is given as `revision`."
+        ) from None
+    if revision is not None:
+        raise BundleError(f"'{name}' names a revision. Give the branch as `revision`.")
+
+
 def locate_bundle(
     model: str | Path,
     *,
@@ -67,14 +80,20 @@ def locate_bundle(
         notify: is called with one line if the Hub is used, or if the name is ambiguous.
 
     Raises:
-        BundleError: a folder of this name is not a bundle, or the repository has none.
+        BundleError: a folder of this name is not a bundle, there is neither a folder nor a model
+            that could have this name, or the repository contains no bundle.
         HubError, OfflineError, StorageError: see ``fetch_bundle``.
     """
     folder, say = Path(model).expanduser(), notify or (lambda _: None)
     try:
         name = parse_model_id(str(model))
     except BundleError:
-        return folder  # opening it raises the error, if there is one
+        if folder.exists():
+            return folder  # opening it raises the error, if there is one
+        raise BundleError(
+            f"{model} is not a bundle: there is no such folder. A model on the Hub is written "
+            "owner/name or owner/name@revision."
+        ) from None
     if folder.exists():
         _check_folder(folder, name, say)
         return folder
@@ -183,8 +202,7 @@ def push_bundle(
     """
     from huggingface_hub import HfApi, get_token
 
-    if parse_model_id(repo_id).revision is not None:
-        raise BundleError(f"'{repo_id}' names a revision. Give the branch as `revision`.")
+    _check_repo_id(repo_id)
     bundle = Bundle.open(folder)
     bundle.verify()
     if not token and get_token() is None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,7 @@ import pytest
 from rich.console import Console
 
 import distillora as dl
-from distillora.errors import (
-    BundleError,
-)
+from distillora.errors import BundleError, InputError
 from distillora.progress import Reporter
 from hub import add_repo, hub_environment, serve_hub
 from hub_uploads import WRITE_TOKEN
@@ -70,6 +70,35 @@ def test_what_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
         dl.load(tmp_path)
     with pytest.raises(BundleError, match="is not a bundle"):
         dl.load(str(tmp_path / "a" / "b" / "c"))
+
+
+def test_the_shown_forms_of_bundles_and_classifiers_are_short(tiny_bundle: Path) -> None:
+    bundle = dl.Bundle.open(str(tiny_bundle))
+    assert bundle == dl.Bundle.open(tiny_bundle)
+    assert repr(bundle).startswith(
+        f"Bundle({str(tiny_bundle)!r}, {len(bundle.manifest.labels)} labels, "
+    )
+    assert re.search(r"labels, (int8 \+ )?fp32, (\d+|< 1) MB\)$", repr(bundle))
+    assert repr(dl.load()) == "TextClassifier('starter', 28 labels, multi_label, int8)"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: dl.ToxicityRule(threshold=3), "threshold: Input should be less than 1"),
+        (lambda: dl.load(toxicity="anger"), "`toxicity` must be a ToxicityRule"),  # type: ignore[arg-type]
+        (lambda: dl.load(threads=0), "`threads` must be 1 or more, not 0"),
+        (lambda: dl.load().predict(None), "`texts` must be .*, not of type NoneType"),  # type: ignore[arg-type]
+        (lambda: dl.predict_file("in.csv", "out.csv", columns="label"), r"`columns` .*\['label'\]"),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused_by_name(
+    call: Callable[[], object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("text\nhello\n")
+    with pytest.raises(InputError, match=message):
+        call()
 
 
 def test_a_bundle_loads_as_the_classifier_of_its_folder(tiny_bundle: Path) -> None:

@@ -25,6 +25,7 @@ from distillora.report.verdict import judge
 from tiny import make_frame, tiny_recipe_values
 
 Values = dict[str, Any]
+RECORDED = Path(__file__).parents[2] / "results"
 BASELINE = {"floor": {"init": {"baseline": "tfidf"}}}
 
 
@@ -193,6 +194,28 @@ def test_measuring_again_gives_new_figures_to_new_results(
     assert again.record.measurement != before.measurement == results.record.measurement
     results.report.unlink()
     assert results.write_report() == results.report and results.report.is_file()
+
+
+@pytest.mark.parametrize("name", ["starter", "evidence", "evidence-multi", "ablation-layers"])
+def test_missing_figures_are_nan_in_the_tables(name: str) -> None:
+    results = dl.Results(RECORDED / name)
+    texts = ["arm", "init", "tuning", "objective", "layers"]
+    figures = results.to_pandas().drop(columns=texts)
+    assert not [name for name in figures if figures[name].dtype == object]
+    contrasts = results.contrasts()
+    assert len(contrasts) == len(
+        results.record.evidence.contrasts if results.record.evidence else ()
+    )
+    for column in ("difference", "low", "high", "p", "p_holm", "detectable"):
+        assert contrasts[column].dtype == float
+
+
+def test_an_arm_that_the_run_does_not_have_is_refused_with_the_nearest_name() -> None:
+    arms = dl.Results(RECORDED / "evidence").arms
+    for kind in (InputError, KeyError):
+        with pytest.raises(kind, match=r"^The run has no arm 'thre'\. Did you mean 'three'\?$"):
+            _ = arms["thre"]
+    assert arms.get("thre") is None and "thre" not in arms
 
 
 @pytest.mark.parametrize(

@@ -136,14 +136,20 @@ def test_a_data_frame_that_cannot_be_used_is_refused_by_column_or_row(
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "message"),
     [
-        (("quikstart",), {}, InputError, "quikstart does not exist"),
+        (("quikstart",), {}, RecipeError, "Did you mean the recipe 'quickstart'"),
+        (("quikstart",), {"recipe": "quickstart"}, InputError, "quikstart does not exist. The"),
         (("sample",), {"recipe": "quikstart"}, RecipeError, "Did you mean 'quickstart'"),
         (("gone.yaml",), {}, RecipeError, "neither a recipe"),
         (("gone.csv",), {}, InputError, "gone.csv does not exist"),
         (({"name": "x"},), {}, RecipeError, "arms"),
+        (({},), {}, RecipeError, "arms: Field required"),
         (({"name": "x"},), {"recipe": "quickstart"}, InputError, "two recipes"),
         (([1, 2],), {}, InputError, "`source` cannot be of type list"),
         (("sample",), {"seeds": 0}, InputError, "`seeds` must be 1 or more"),
+        (("sample",), {"seeds": "3"}, InputError, "`seeds` must be a whole number .* not '3'"),
+        (("sample",), {"seeds": ["3"]}, InputError, "`seeds` must be a whole number"),
+        (("sample",), {"seeds": True}, InputError, "`seeds` must be .* not True"),
+        (("sample",), {"seeds": 2.0}, InputError, "`seeds` must be .* not 2.0"),
         (("sample",), {"jobs": 0}, InputError, "`jobs` must be 1 or more"),
         (("sample",), {"settings": {"traning.epochs": 1}}, RecipeError, "'training'"),
         (("sample",), {"settings": {"name.first": 1}}, RecipeError, "name has no keys"),
@@ -164,6 +170,14 @@ def test_arguments_that_cannot_be_used_are_refused_by_name(
     with pytest.raises(kind, match=message):
         dl.compare(*arguments, **options, progress=False)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("function", [dl.preview, dl.audit, dl.predict_file])
+def test_a_misspelt_argument_is_an_error_of_the_function_that_was_called(function: Any) -> None:
+    with pytest.raises(TypeError, match=rf"^{function.__name__}\(\) got .* 'txt'"):
+        function("sample", "out.csv", txt="body") if function is dl.predict_file else function(
+            "sample", txt="body"
+        )
 
 
 def test_a_preview_shows_the_arms_and_writes_nothing(tmp_path: Path, light_recipe: Values) -> None:

@@ -238,7 +238,12 @@ BAD: list[tuple[str, str | bytes, dict[str, Any], list[str]]] = [
     ("a.csv", "text\na\n", {}, ["which column contains the labels?", "none"]),
     ("a.csv", "text,label\na,b\n", {"text_column": "txt"}, ["'txt'", "Did you mean 'text'"]),
     ("a.csv", "text,label\na,b\n", {"label_column": "lable"}, ["Did you mean 'label'"]),
-    ("a.csv", "text,label\na,b\n", {"split_column": "fold"}, ["no column 'fold'"]),
+    (
+        "a.csv",
+        "text,label\na,b\n",
+        {"split_column": "fold"},
+        ["no column 'fold'", "Its columns besides the texts: label"],
+    ),
     ("a.csv", "text,text\na,b\n", {}, ["two columns 'text'"]),
 ]
 

@@ -82,6 +82,7 @@ def test_a_manifest_that_names_a_path_is_refused(copy: Path, name: str) -> None:
         {"format": 2},
         {"unknown": 1},
         {"max_length": 4096},
+        {"toxicity": {"emotions": ["anger"], "threshold": 3}},
     ],
     ids=str,
 )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, CanineTokenizer
+from transformers.utils import logging as transformers_logging
 
 from distillora.errors import IntegrityError, ModelError
 from distillora.models.backbones import (
@@ -19,6 +20,7 @@ from distillora.models.backbones import (
     load_backbone,
     load_classifier,
     load_tokenizer,
+    save_model,
 )
 from distillora.models.hashes import weights_sha256
 from distillora.models.heads import output_layer, set_output_bias
@@ -90,6 +92,20 @@ def test_a_classifier_used_as_backbone_gets_a_head_for_other_labels(tmp_path: Pa
     folder = write_classifier(tmp_path)
     model = load_backbone(str(folder), None, ["a", "b"], multi_label=False)
     assert model.classifier.weight.shape == (2, 16)
+
+
+def test_loading_and_saving_print_nothing_and_leave_the_verbosity(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    transformers_logging.set_verbosity_warning()
+    transformers_logging.enable_progress_bar()
+    write_classifier(tmp_path / "model")
+    capfd.readouterr()
+    model = load_backbone(str(tmp_path / "model"), None, ["a", "b", "c"], multi_label=False)
+    save_model(model, load_tokenizer(str(tmp_path / "model")), tmp_path / "saved")
+    assert capfd.readouterr() == ("", "")
+    assert transformers_logging.get_verbosity() == transformers_logging.WARNING
+    assert transformers_logging.is_progress_bar_enabled()
 
 
 def test_half_precision_weights_are_loaded_in_float32(tmp_path: Path) -> None:

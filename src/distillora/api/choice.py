@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from distillora.data.sources import PLACE_KEYS, locate, recall
-from distillora.errors import InputError
+from distillora.errors import InputError, RecipeError
 from distillora.readers.columnar import is_dataframe
 from distillora.recipe import (
     Recipe,
@@ -64,9 +66,10 @@ def choose_recipe(
     given = {**columns, "label_separator": label_separator}
     given = {key: value for key, value in given.items() if value is not None}
     given |= _data_settings(settings)
-    find = _finder(named, settings, out) if resume else _locate
+    find = _finder(named, settings, out, resume=resume)
     own = named is None and place is not None and _is_own(find(place, given))
-    values = _read(named or (_OWN if own else _GOEMOTIONS), settings)
+    default = _OWN if own else _GOEMOTIONS
+    values = _read(default if named is None else named, settings)
     data = values.get("data") or {}
     if isinstance(data, Mapping):
         data = {**data, **given}
@@ -133,9 +136,19 @@ def _data_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_seeds(seeds: int | Sequence[int]) -> list[int]:
-    if isinstance(seeds, int) and seeds < 1:
-        raise InputError(f"`seeds` must be 1 or more, not {seeds}.")
-    return list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if _is_whole(seeds):
+        if seeds < 1:
+            raise InputError(f"`seeds` must be 1 or more, not {seeds}.")
+        return list(range(seeds))
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes | Mapping):
+        listed = list(seeds)
+        if all(map(_is_whole, listed)):
+            return [int(seed) for seed in listed]
+    raise InputError(f"`seeds` must be a whole number or a list of them, not {seeds!r}.")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _locate(place: Place, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,20 +156,39 @@ def _locate(place: Place, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finder(
-    recipe: RecipeLike | None, settings: Mapping[str, Any], out: str | Path | None
+    recipe: RecipeLike | None,
+    settings: Mapping[str, Any],
+    out: str | Path | None,
+    *,
+    resume: bool,
 ) -> _Find:
-    """Return a function like ``locate`` that also finds data by the copy in a run's folder."""
+    """Return a function like ``locate``; with ``resume``, it finds the copy in a run's folder."""
 
     def find(place: Place, data: Mapping[str, Any]) -> dict[str, Any]:
         names = [_run_name(place), _GOEMOTIONS]
         if recipe is not None:
             names = [str(_read(recipe, settings).get("name"))]
-        for name in [] if is_dataframe(place) else names:
+        for name in names if resume and not is_dataframe(place) else []:
             if found := recall(str(place), run_folder(out, name)):
                 return {**data, **found}
+        if recipe is None and not is_dataframe(place):
+            _refuse_misspelt_recipe(str(place))
         return _locate(place, data)
 
     return find
+
+
+def _refuse_misspelt_recipe(source: str) -> None:
+    """Refuse a word that is not the name of data, but nearly that of a recipe.
+
+    Raises:
+        RecipeError: with the recipe's name.
+    """
+    if source in ("hub", "sample") or Path(source).name != source or Path(source).suffix:
+        return
+    near = difflib.get_close_matches(source, bundled_recipes(), n=1, cutoff=0.75)
+    if near and not Path(source).exists():
+        raise RecipeError(f"{source} does not exist. Did you mean the recipe '{near[0]}'?")
 
 
 def _is_own(data: Mapping[str, Any]) -> bool:

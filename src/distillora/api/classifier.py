@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from distillora.api.packages import find_bundle
 from distillora.inference.bulk.score import Summary, score_file
@@ -128,7 +128,8 @@ def load(
     Raises:
         BundleError: the folder is not a bundle, or the bundle does not have this precision.
         IntegrityError: a file of the bundle is damaged.
-        InputError: the toxicity rule names a label that the model does not have.
+        InputError: the toxicity rule names a label that the model does not have, or ``threads`` is
+            below 1.
         HubError: the Hub has no such model or revision, or you may not read it.
         OfflineError: the Hub cannot be reached.
     """
@@ -145,7 +146,14 @@ def predict_file(
     precision: Precision | None = None,
     toxicity: ToxicityRule | None = None,
     token: str | None = None,
-    **options: Any,
+    text_column: str | None = None,
+    columns: Sequence[str] | None = None,
+    prefix: str = "",
+    source_format: Format | None = None,
+    target_format: Format | None = None,
+    strict: bool = False,
+    resume: bool = False,
+    progress: bool = True,
 ) -> Summary:
     """Classify each row of a file, and write the rows with the predictions added.
 
@@ -154,12 +162,25 @@ def predict_file(
     1000
 
     Args:
-        source, target, options: see ``TextClassifier.predict_file``.
+        source, target: see ``TextClassifier.predict_file``.
         model, precision, toxicity, token: see ``load``.
+        text_column, columns, prefix, source_format, target_format, strict, resume, progress: see
+            ``TextClassifier.predict_file``.
 
     Raises:
         InputError, DataError, RunFolderError, StorageError: see ``TextClassifier.predict_file``.
         BundleError, IntegrityError, HubError, OfflineError: see ``load``.
     """
     classifier = load(model, precision=precision, toxicity=toxicity, token=token)
-    return classifier.predict_file(source, target, **options)
+    return classifier.predict_file(
+        source,
+        target,
+        text_column=text_column,
+        columns=columns,
+        prefix=prefix,
+        source_format=source_format,
+        target_format=target_format,
+        strict=strict,
+        resume=resume,
+        progress=progress,
+    )

@@ -28,6 +28,8 @@ Task = Literal["single_label", "multi_label"]
 _ARGUMENTS = {
     **{"data": "`source`", "text_column": "`text`", "label_column": "`label`"},
     **{"split_column": "`split`"},
+    "data.drop_incomplete: true": '`settings={"data.drop_incomplete": True}`',
+    "data.source: sample": '`source="sample"`',
 }
 
 
@@ -118,8 +120,14 @@ def preview(
     source: Place | RecipeLike | None = None,
     *,
     recipe: RecipeLike | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    label_separator: str | None = None,
+    split: str | None = None,
+    task: Task | None = None,
+    seeds: int | Sequence[int] | None = None,
     out: str | Path | None = None,
-    **options: Any,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> RenderableType:
     """Return the plan of ``compare`` without running it: arms, layers, parameters, steps.
 
@@ -129,9 +137,8 @@ def preview(
     >>> rich.print(dl.preview("tickets.csv"))  # doctest: +SKIP
 
     Args:
-        source, recipe, out: see ``compare``.
-        options: ``text``, ``label``, ``label_separator``, ``split``, ``task``, ``seeds`` and
-            ``settings`` of ``compare``.
+        source, recipe, text, label, label_separator, split, task, seeds, out, settings: see
+            ``compare``.
 
     Returns:
         The plan, for ``rich.print``.
@@ -141,14 +148,32 @@ def preview(
     """
     require_training()
     with _as_arguments():
-        chosen = choose_recipe(source, recipe, out=out, resume=True, **options)
+        chosen = choose_recipe(
+            source,
+            recipe,
+            **{"text": text, "label": label, "label_separator": label_separator, "split": split},
+            task=task,
+            seeds=seeds,
+            out=out,
+            settings=settings,
+            resume=True,
+        )
         from distillora.pipeline import show_plan
 
         frame = source if is_dataframe(source) else None
         return show_plan(chosen, run_folder(out, chosen.name), frame)
 
 
-def audit(source: Place | RecipeLike, **options: Any) -> AuditRecord:
+def audit(
+    source: Place | RecipeLike,
+    *,
+    recipe: RecipeLike | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    label_separator: str | None = None,
+    split: str | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> AuditRecord:
     """Audit a data set: rows, labels, lengths in tokens, duplicates, texts shared between splits.
 
     >>> import distillora as dl
@@ -156,8 +181,7 @@ def audit(source: Place | RecipeLike, **options: Any) -> AuditRecord:
     400
 
     Args:
-        source: see ``compare``.
-        options: ``text``, ``label``, ``label_separator``, ``split``, ``settings`` of ``compare``.
+        source, recipe, text, label, label_separator, split, settings: see ``compare``.
 
     Returns:
         The audit: ``warnings`` is for people, ``model_dump_json()`` is for a file.
@@ -167,7 +191,15 @@ def audit(source: Place | RecipeLike, **options: Any) -> AuditRecord:
     """
     require_training()
     with _as_arguments():
-        chosen = choose_recipe(source, **options)
+        chosen = choose_recipe(
+            source,
+            recipe,
+            text=text,
+            label=label,
+            label_separator=label_separator,
+            split=split,
+            settings=settings,
+        )
         from distillora.pipeline import audit_source
 
         return audit_source(chosen, source if is_dataframe(source) else None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from distillora.api.arm import Arm, flatten_run
 from distillora.api.packages import require, require_training
 from distillora.artifacts import RunLayout
-from distillora.errors import RunFolderError
+from distillora.errors import InputError, RunFolderError, did_you_mean
 from distillora.progress import Reporter
 
 if TYPE_CHECKING:
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from distillora.evaluation.results import Results as Record
+
+
+class _UnknownArmError(InputError, KeyError):
+    """The run has no arm of this name."""
+
+    __str__ = Exception.__str__  # a KeyError's is in quotes
+
+
+class _Arms(dict[str, Arm]):
+    def __missing__(self, name: str) -> Arm:
+        raise _UnknownArmError(f"The run has no arm '{name}'.{did_you_mean(str(name), self)}")
 
 
 class Results:
@@ -54,11 +65,16 @@ class Results:
 
     @cached_property
     def arms(self) -> Mapping[str, Arm]:
-        """Name -> arm, in the recipe's order, including baselines and ensembles."""
+        """Name -> arm, in the recipe's order, including baselines and ensembles.
+
+        An unknown name raises an InputError that is a KeyError, too.
+        """
         from distillora.report.summary import summarise
 
         return MappingProxyType(
-            {arm.name: Arm(self._layout, arm.name, arm.runs) for arm in summarise(self.record)}
+            _Arms(
+                (arm.name, Arm(self._layout, arm.name, arm.runs)) for arm in summarise(self.record)
+            )
         )
 
     @property
@@ -92,7 +108,10 @@ class Results:
         require("train", "pandas")
         import pandas as pd
 
-        return pd.DataFrame([flatten_run(run) for run in self.record.arms])
+        frame = pd.DataFrame([flatten_run(run) for run in self.record.arms])
+        figures = frame.columns.drop(["arm", "seed", "init", "tuning", "objective", "layers"])
+        empty = [name for name in figures if frame[name].dtype == object]
+        return frame.astype(dict.fromkeys(empty, float))
 
     def contrasts(self) -> DataFrame:
         """Return a data frame with one row per contrast of the recipe.
@@ -123,7 +142,7 @@ class Results:
                 for row in rows
             ],
             columns=list(_CONTRAST_COLUMNS),
-        )
+        ).astype(dict.fromkeys(("difference", "low", "high", "p", "p_holm", "detectable"), float))
 
     def measure(self, *, progress: bool = True) -> Results:
         """Measure the speed of the models again, rewrite the report, and return the new results.

@@ -52,6 +52,9 @@ _OPTIONS = {
     "text_column": "--text-column",
     "toxicity": "--toxic-emotions",
     "vocabulary": "--vocabulary",
+    # as distillora.compare words them
+    'settings={"data.drop_incomplete": True}': "--set data.drop_incomplete=true",
+    'source="sample"': "--data sample",
 }
 
 

@@ -138,7 +138,8 @@ def _complete(
         return complete, [f"{count} were left out, having no text or no label: {shown}{more}."]
     raise DataError(
         f"{source}: {count} cannot be used: {shown}{more}. Fill them in (where no label applies, "
-        "give a label of its own, such as none), or leave them out: data.drop_incomplete: true."
+        "give a label of its own, such as none), or leave them out with "
+        "`data.drop_incomplete: true`."
     )
 
 

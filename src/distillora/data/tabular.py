@@ -201,7 +201,7 @@ def _choose_columns(table: Source, data: Data, split: str | None) -> _Columns:
 
 def _split_column(columns: Sequence[str], data: Data, name: str) -> str | None:
     if data.split_column is not None:
-        return check_column(columns, data.split_column, name)
+        return check_column(columns, data.split_column, name, "Its columns besides the texts")
     found = find_column(columns, _SPLIT_NAMES)
     return None if found == data.label_column else found
 

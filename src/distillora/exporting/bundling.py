@@ -39,6 +39,7 @@ from distillora.inference.bundle import (
     Quality,
 )
 from distillora.inference.classifier import TextClassifier
+from distillora.models.backbones import save_model
 from distillora.models.heads import output_layer
 from distillora.probabilities import to_probabilities
 from distillora.progress import Reporter
@@ -207,8 +208,7 @@ def _write_models(
 ) -> None:
     """Write the models and the tokenizer; the int8 model only with a sample of texts."""
     tokenizer.model_max_length = arm.recipe.data.max_length
-    model.save_pretrained(part)
-    tokenizer.save_pretrained(part)
+    save_model(model, tokenizer, part)
     write_onnx(model, part / ONNX_FILES["fp32"])
     if sample is not None:
         feeds = make_feeds(tokenizer, sample, arm.recipe.data.max_length)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from distillora.errors import BundleError, IntegrityError, did_you_mean
+from distillora.errors import BundleError, InputError, IntegrityError, did_you_mean
 from distillora.probabilities import TaskType
 from distillora.signals.toxicity import ToxicityRule
 
@@ -119,13 +119,14 @@ class Bundle:
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """Read a bundle's manifest.
+    def open(cls, folder: str | Path) -> Self:
+        """Read the manifest of the bundle in a folder.
 
         Raises:
             BundleError: the folder is not a bundle.
             IntegrityError: its manifest cannot be read, or is a link to elsewhere.
         """
+        folder = Path(folder).expanduser()
         path = folder / BUNDLE_MANIFEST
         if not path.is_file():
             raise BundleError(
@@ -135,7 +136,7 @@ class Bundle:
         _refuse_foreign_link(folder, path)
         try:
             return cls(folder, Manifest.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
+        except (OSError, ValidationError, InputError) as error:
             problem = _first_problem(error)
             raise IntegrityError(f"{path} cannot be used: {problem}. Export it again.") from error
 
@@ -179,6 +180,12 @@ class Bundle:
                 f"{path} is damaged: its checksum is wrong. Export or download the bundle again."
             )
         return content
+
+    def __repr__(self) -> str:
+        size = sum(record.bytes for record in self.manifest.files.values()) / 1e6
+        parts = [repr(str(self.folder)), f"{len(self.manifest.labels)} labels"]
+        parts += [" + ".join(self.precisions), f"{size:,.0f} MB" if size >= 1 else "< 1 MB"]
+        return f"Bundle({', '.join(filter(None, parts))})"
 
     def verify(self) -> None:
         """Check every file that the manifest lists.

@@ -108,7 +108,8 @@ class TextClassifier:
     Raises:
         BundleError: the bundle does not have this precision.
         IntegrityError: a file of the bundle is damaged.
-        InputError: the toxicity rule names a label that the model does not have.
+        InputError: the toxicity rule names a label that the model does not have, or ``threads`` is
+            below 1.
     """
 
     def __init__(
@@ -119,6 +120,13 @@ class TextClassifier:
         toxicity: ToxicityRule | None = None,
         threads: int | None = None,
     ) -> None:
+        if toxicity is not None and not isinstance(toxicity, ToxicityRule):
+            raise InputError(
+                f"`toxicity` must be a ToxicityRule, not of type {type(toxicity).__name__}: "
+                'ToxicityRule(emotions=("anger",)).'
+            )
+        if threads is not None and threads < 1:
+            raise InputError(f"`threads` must be 1 or more, not {threads}.")
         manifest = bundle.manifest
         self.bundle = bundle
         self.labels = manifest.labels
@@ -131,6 +139,10 @@ class TextClassifier:
         self._tokenizers = {"right": _open_tokenizer(bundle)}
         self._session = _open_session(bundle, model, threads)
         self._inputs = {value.name for value in self._session.get_inputs()}
+
+    def __repr__(self) -> str:
+        name = repr(self.bundle.folder.name)
+        return f"TextClassifier({name}, {len(self.labels)} labels, {self.task}, {self.precision})"
 
     @classmethod
     def load(
@@ -196,8 +208,13 @@ class TextClassifier:
             direction: which end of a text that is too long is cut off.
 
         Raises:
-            InputError: a text is not a string.
+            InputError: these are not texts, or a text is not a string.
         """
+        if not (hasattr(texts, "__len__") and hasattr(texts, "__iter__")):
+            raise InputError(
+                "`texts` must be a string or a sequence of strings, not of type "
+                f"{type(texts).__name__}."
+            )
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(

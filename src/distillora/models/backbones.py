@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -105,19 +106,26 @@ def _check_labels(name: str, config: PreTrainedConfig, label_names: Sequence[str
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Hide the progress bar of transformers, which would clutter the output of a comparison."""
+def quiet_transformers() -> Iterator[None]:
+    """Hide the progress bars and warnings of transformers, such as its report of a new head.
+
+    Another verbosity than the default, which somebody chose, is left as it is.
+    """
     shown = transformers_logging.is_progress_bar_enabled()
+    verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
+    if verbosity == transformers_logging.WARNING:
+        transformers_logging.set_verbosity_error()
     try:
         yield
     finally:
+        transformers_logging.set_verbosity(verbosity)
         if shown:
             transformers_logging.enable_progress_bar()
 
 
 def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **options: Any) -> Any:
-    with explain_loading(name), _no_progress_bars():
+    with explain_loading(name), quiet_transformers():
         source = source_options(name, revision)
         return AutoModelForSequenceClassification.from_pretrained(
             **source,
@@ -130,13 +138,20 @@ def _load_model(name: str, revision: str | None, config: PreTrainedConfig, **opt
         )
 
 
+def save_model(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a model's weights, configuration and tokenizer to a folder."""
+    with quiet_transformers():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
 def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerFast:
     """Load the tokenizer that belongs to an encoder.
 
     Raises:
         ModelError: there is none, or none that the ``tokenizers`` library can run.
     """
-    with explain_loading(name):
+    with explain_loading(name), quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(**source_options(name, revision))
     if not tokenizer.is_fast:
         raise ModelError(

@@ -237,12 +237,12 @@ def choose_label_column(columns: Sequence[str], wanted: str | None, name: str) -
         DataError: it does not exist, or none or several are likely.
     """
     if wanted is not None:
-        return check_column(columns, wanted, name, "Its columns beside the texts")
+        return check_column(columns, wanted, name, "Its columns besides the texts")
     found = columns[0] if len(columns) == 1 else find_column(columns, _LABEL_NAMES)
     if found is None:
         raise DataError(
             f"{name}: which column contains the labels? Name it with `label_column`. "
-            f"Its columns beside the texts: {shown(', '.join(columns), 400) or 'none'}"
+            f"Its columns besides the texts: {shown(', '.join(columns), 400) or 'none'}"
         )
     return found
 

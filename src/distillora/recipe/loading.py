@@ -30,6 +30,13 @@ from distillora.recipe.sections import (
     Training,
 )
 
+# the recipes in the folder experiments/ of a checkout
+_EXPERIMENTS = (
+    *("ablation-distillation", "ablation-layers", "ablation-learning-rate", "ablation-lora"),
+    *("ablation-loss", "defaults-emotion-en", "evidence", "evidence-multi"),
+    "twelve-to-six-rates",
+)
+
 
 def bundled_recipes() -> dict[str, str]:
     """Map the name of each recipe that comes with the package to its YAML text."""
@@ -107,7 +114,9 @@ def parse_recipe(values: Any, where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        lines = "\n".join(f"  {_describe(item)}" for item in error.errors())
+        # each branch of a union may refuse a removed value, in the same words
+        described = dict.fromkeys(_describe(item) for item in error.errors())
+        lines = "\n".join(f"  {line}" for line in described)
         raise RecipeError(f"{where} is not a usable recipe:\n{lines}") from None
 
 
@@ -116,6 +125,11 @@ def _read_recipe_text(name_or_path: str) -> str:
     if name_or_path in bundled:
         return bundled[name_or_path]
     path = Path(name_or_path)
+    if name_or_path in _EXPERIMENTS and not path.exists():
+        raise RecipeError(
+            f"'{name_or_path}' is a recipe of an experiment, which is not in the package. From a "
+            f"checkout of distillora, give experiments/{name_or_path}.yaml"
+        )
     if not path.is_file():
         raise RecipeError(
             f"'{name_or_path}' is neither a recipe of distillora nor a file."
@@ -166,8 +180,9 @@ def _describe(item: Any) -> str:
     message = str(item["msg"]).removeprefix("Value error, ")
     given = item.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    removed = explain_removal(location, given)
-    return (f"{path}: " if path else "") + message + shown + (f".{removed}" if removed else "")
+    if removed := explain_removal(location, given):
+        return f"{path}: {given!r} cannot be used.{removed}"
+    return (f"{path}: " if path else "") + message + shown
 
 
 # what pydantic adds to a location for a branch of a union, after the key that holds the union

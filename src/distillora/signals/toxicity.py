@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from distillora.errors import InputError, did_you_mean
 from distillora.probabilities import TaskType
@@ -25,12 +25,25 @@ class ToxicityRule(BaseModel):
     Attributes:
         emotions: the labels that count towards toxicity.
         threshold: a text is toxic at or above this toxicity, in (0, 1).
+
+    Raises:
+        InputError: a value of another type, or a threshold outside (0, 1).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     emotions: tuple[str, ...] = HOSTILE_EMOTIONS
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    if not TYPE_CHECKING:  # which would hide the types of the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(map(str, first["loc"]))
+                raise InputError(f"ToxicityRule: {key}: {first['msg']}.") from None
 
     def columns(self, labels: Sequence[str]) -> list[int]:
         """Return the indices of the emotions among the labels.

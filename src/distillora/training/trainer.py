@@ -22,6 +22,7 @@ from transformers.integrations import TensorBoardCallback
 
 from distillora.errors import RunError
 from distillora.models.adapters import head_weights, load_weights
+from distillora.models.backbones import quiet_transformers
 from distillora.progress import Reporter
 from distillora.recipe import Training
 from distillora.runtime import Precision, is_main_process, process_count, watch_memory
@@ -236,7 +237,8 @@ def train(
             ],
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        with quiet_transformers():
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     clock.peak_memory = max(clock.peak_memory, memory.bytes)
     best_step = trainer.state.best_global_step
     load_weights(trainer.accelerator.unwrap_model(model), checkpoints / f"checkpoint-{best_step}")

@@ -50,6 +50,8 @@ class AddedColumns:
     def __init__(
         self, classifier: TextClassifier, names: Sequence[str] | None, prefix: str
     ) -> None:
+        if isinstance(names, str):
+            raise InputError(f"`columns` must be a list of names, such as [{names!r}].")
         chosen = _choose(names, knows_toxicity=classifier.toxicity is not None)
         labels = classifier.labels if ALL_SCORES in chosen else ()
         self._classifier = classifier

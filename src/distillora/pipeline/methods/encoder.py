@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
@@ -17,6 +16,7 @@ from distillora.evaluation.metrics import epoch_metrics
 from distillora.evaluation.predictions import LogitMatrix, SplitName
 from distillora.evaluation.results import EpochRecord
 from distillora.models.adapters import is_adapted, merge_adapter, save_adapter
+from distillora.models.backbones import save_model
 from distillora.models.forward import predict_logits
 from distillora.models.hashes import config_sha256, weights_sha256
 from distillora.models.preflight import check_moved, preflight, take_probe
@@ -198,11 +198,7 @@ def _epochs(trained: Trained) -> tuple[EpochRecord, ...]:
 def _save_model(model: Any, folder: ArmLayout, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the weights that ship, with configuration and tokenizer, and seal the folder."""
 
-    def write(part: Path) -> None:
-        model.save_pretrained(part)
-        tokenizer.save_pretrained(part)
-
-    save_sealed(folder.model, write)
+    save_sealed(folder.model, functools.partial(save_model, model, tokenizer))
 
 
 def save_encoder(
