@@ -33,7 +33,7 @@ def test_the_installed_package_brings_recipes_templates_and_the_sample(tmp_path:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new virtual environment with distillora and no extra group, as `pip install` makes it."""
+    """A new virtual environment with distillora without extras, as `pip install` makes it."""
     folder = tmp_path_factory.mktemp("base") / "venv"
     venv.create(folder, with_pip=True)
     pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir"]
@@ -52,7 +52,7 @@ def test_the_base_installation_is_small_and_predicts(base: Path, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "group"),
+    ("words", "extra"),
     [
         (["export", "runs/mine/arms/odd/seed-0", "--out", "bundle"], "train"),
         (["compare"], "train"),
@@ -61,12 +61,12 @@ def test_the_base_installation_is_small_and_predicts(base: Path, tmp_path: Path)
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )
 def test_what_the_base_installation_lacks_is_named_with_the_remedy(
-    base: Path, tmp_path: Path, words: list[str], group: str
+    base: Path, tmp_path: Path, words: list[str], extra: str
 ) -> None:
     command = [base / "bin" / "distillora", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert f"pip install 'distillora[{group}]'" in done.stderr
+    assert f"pip install '.[{extra}]'" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""distillora: make a small text classifier from a large one, and see which one to ship.
+"""distillora: train small, fast text classifiers, and see which differences the data supports.
 
 >>> import distillora as dl
 >>> results = dl.compare("tickets.csv", text="text", label="label", out="runs/tickets")

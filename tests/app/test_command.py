@@ -78,7 +78,7 @@ def test_without_streamlit_the_command_says_how_to_get_it(bundle: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert "pip install 'distillora[app]'" in done.stderr
+    assert "pip install '.[app]'" in done.stderr
 
 
 def test_the_words_for_the_page_are_read_back() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -32,7 +34,7 @@ hooks = load_hooks()
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as `make docs` does."""
     for package in ("mkdocs", "material", "mkdocstrings"):
-        pytest.importorskip(package, reason="the group `docs` is not installed")
+        pytest.importorskip(package, reason="the extra `docs` is not installed")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -57,15 +59,39 @@ def test_the_site_loads_nothing_from_other_machines(site: Path) -> None:
         assert not loads.search(page.read_text("utf-8")), page
 
 
+@pytest.mark.slow
+def test_every_internal_link_of_the_site_leads_to_a_file(site: Path) -> None:
+    attribute = re.compile(r"""<[a-z][^>]*?\s(?:href|src)=["']?([^"'\s>]+)""")
+    broken = set()
+    for page in site.rglob("*.html"):
+        for found in attribute.findall(page.read_text("utf-8")):
+            target = urlsplit(html.unescape(found))
+            if target.scheme or target.netloc or not target.path:
+                continue
+            base = site if target.path.startswith("/") else page.parent
+            file = base / unquote(target.path).lstrip("/")
+            if not (file / "index.html" if file.is_dir() else file).is_file():
+                broken.add(f"{page.relative_to(site)}: {found}")
+    assert not broken
+
+
 def test_every_page_is_in_the_navigation() -> None:
     text = (ROOT / "mkdocs.yml").read_text("utf-8")
-    shown = {page for _, page in re.findall(r"- ([\w' -]+): (\S+\.md)", text)}
+    listed = [page for _, page in re.findall(r"- ([\w' -]+): (\S+\.md)", text)]
+    shown = set(listed)
+    assert len(listed) == len(shown), "a page is listed twice"
     assert yaml.safe_load(text)["theme"]["font"] is False
     assert {page.name for page in (ROOT / "docs").glob("*.md")} <= shown
 
 
 def test_the_public_names_are_read_from_the_source() -> None:
     assert hooks.public_names() == distillora.__all__
+
+
+def test_the_api_page_lists_the_public_names() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(?:distillora\.)?(\w+)", page, re.MULTILINE)
+    assert sorted(listed) == sorted(distillora.__all__)
 
 
 @pytest.mark.parametrize(

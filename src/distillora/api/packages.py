@@ -9,14 +9,17 @@ from pathlib import Path
 from distillora.errors import InputError
 
 
-def require(group: str, *packages: str) -> None:
-    """Check early that the packages of an optional group are installed.
+def require(extra: str, *packages: str) -> None:
+    """Check early that the packages of an extra are installed.
 
     Raises:
         InputError: a package is missing; the message has the command that installs it.
     """
     if missing := [name for name in packages if find_spec(name) is None]:
-        raise InputError(f"This needs {', '.join(missing)}: pip install 'distillora[{group}]'")
+        raise InputError(
+            f"This needs {', '.join(missing)}: install the extra '{extra}' of distillora, in a "
+            f"clone of the repository with: pip install '.[{extra}]'"
+        )
 
 
 def require_training() -> None:

@@ -112,7 +112,8 @@ def _convert(arm: Path) -> Path:
     if find_spec("torch") is None:
         raise InputError(
             f"{arm.parent.name} has not been exported yet, and exporting needs the training "
-            "packages. Install them (pip install 'distillora[train]'), run "
+            "packages. Install the extra 'train' of distillora (in a clone of the repository: "
+            "pip install '.[train]'), run "
             f"`distillora export {arm} --out FOLDER`, and start the app with `--model FOLDER`."
         )
     from distillora.exporting import convert_arm

@@ -14,8 +14,8 @@ from distillora.errors import DistilloraError, rename_settings
 from distillora.progress import ignore_known_warnings
 
 app = typer.Typer(
-    help="Make a small, fast text classifier from a large one, by distillation or LoRA, and "
-    "see which one to ship.",
+    help="Train small, fast text classifiers: distil a transformer into fewer layers, fine-tune "
+    "with LoRA, compare them on your data, and see which differences the data supports.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -80,7 +80,7 @@ def push(
     ],
     private: Annotated[
         bool,
-        typer.Option("--private", help="Make it visible only to you and your organization."),
+        typer.Option("--private", help="Create the repository as private."),
     ] = False,
     revision: Annotated[
         str | None, typer.Option(metavar="BRANCH", help="Push to this branch instead of main.")

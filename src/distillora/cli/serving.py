@@ -70,7 +70,7 @@ def serve(
         int, _limit("Texts waiting or in progress; beyond that, 429.", min=1)
     ] = 512,
     max_batch_tokens: Annotated[int, _limit("Tokens per batch.", min=1)] = 16_384,
-    deadline: Annotated[float, _limit("Seconds until a request is given up, with 503.")] = 10.0,
+    deadline: Annotated[float, _limit("Seconds before a request fails with 503.")] = 10.0,
     client_timeout: Annotated[
         float, _limit("Seconds that a client may take to send headers, and the body.")
     ] = 10.0,

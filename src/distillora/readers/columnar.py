@@ -34,7 +34,8 @@ def import_pyarrow() -> Any:
         import pyarrow.parquet
     except ImportError:
         raise InputError(
-            "Parquet needs pyarrow, which is not installed: pip install 'distillora[parquet]'"
+            "Parquet needs pyarrow: install the extra 'parquet' of distillora, in a clone of the "
+            "repository with: pip install '.[parquet]'"
         ) from None
     return pyarrow
 

@@ -199,6 +199,6 @@ def test_without_pyarrow_parquet_says_what_to_install_and_csv_works(
 
     refused = run("out.parquet")
     assert refused.returncode == 2
-    assert "pip install 'distillora[parquet]'" in refused.stderr
+    assert "pip install '.[parquet]'" in refused.stderr
     assert run("out.csv").returncode == 0
     assert (tmp_path / "out.csv").is_file()
