@@ -414,7 +414,13 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"a: [", "not YAML"), (b"- a\n- b", "keys and values"), (b"name: \xff", "UTF-8")],
+    [
+        (b"a: [", "not YAML"),
+        (b"- a\n- b", "keys and values"),
+        (b"name: \xff", "UTF-8"),
+        (b"name: x\narms:\n  a: {}\n  a: {}", "the key 'a' occurs twice"),
+        (b"? [a]\n: 1\n? [b]\n: 2", "not YAML"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "broken.yaml"

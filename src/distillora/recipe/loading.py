@@ -141,9 +141,25 @@ def _read_recipe_text(name_or_path: str) -> str:
         raise RecipeError(f"{path} cannot be read as UTF-8 text: {error}") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that occurs twice, of which YAML would drop the first one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[str]()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' occurs twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _parse_yaml(text: str, where: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise RecipeError(f"{where} is not YAML: {error}") from None
     if not isinstance(values, dict):
