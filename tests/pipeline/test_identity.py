@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 from safetensors.torch import load_file, save_file
 
+from distillora.artifacts import ArmLayout
 from distillora.evaluation.results import Results
 from identity import ARMS, Made, Values, change_words, figures, of
 from tiny import VOCAB, tiny_tokenizer
@@ -198,6 +199,23 @@ def test_an_arm_of_another_seed_is_not_taken_for_that_of_this_one(again: Made) -
     assert of(renewed, "lora", 0).weights_sha256 != of(renewed, "lora", 1).weights_sha256
 
 
+def forget_digest(arm: ArmLayout) -> None:
+    """Make an arm's record one from before it had a digest of the fingerprint."""
+    record = json.loads(arm.training.read_text())
+    del record["fingerprint_sha256"]
+    arm.training.write_text(json.dumps(record))
+
+
+def test_a_fingerprint_that_is_changed_to_fit_the_command_is_not_believed(again: Made) -> None:
+    path = again.arm("lora").fingerprint
+    values = json.loads(path.read_text())
+    values["fingerprint"]["settings"]["training.learning_rate"] = 0.123
+    path.write_text(json.dumps(values))
+    again.arms["lora"].setdefault("training", {})["learning_rate"] = 0.123
+    refusal = again.refusal()
+    assert "lora (seed 0): its fingerprint.json is not that of its training\n" in refusal
+
+
 def test_other_weights_of_a_parent_retrain_what_was_made_from_the_old_ones(again: Made) -> None:
     # a fresh run whose student at seed 0 learns from a teacher at seed 7, which goes into ours
     theirs = Made(again.place, {**again.values, "seeds": [0, 7]})
@@ -208,6 +226,8 @@ def test_other_weights_of_a_parent_retrain_what_was_made_from_the_old_ones(again
     shutil.rmtree(ours.model)
     shutil.copytree(other / "model", ours.model)
     shutil.copy(other / "training.json", ours.training)
+    assert "teacher (seed 0): its fingerprint.json is not that of its training" in again.refusal()
+    forget_digest(ours)
     ours.result.unlink()  # it is of the old weights
 
     refusal = again.refusal()

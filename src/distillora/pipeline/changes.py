@@ -280,8 +280,9 @@ def set_changed_aside(context: RunContext, changes: Mapping[Task, Change]) -> No
         begun = BeginningRecord.read(folder)
         renewed = begun.model_copy(update={"fingerprint": change.rescored})
         write_atomic(folder.fingerprint, renewed.model_dump_json(indent=1))
-        if folder.training.is_file():
-            digest = change.rescored.weights_digest
+        digest = change.rescored.weights_digest
+        if folder.training.is_file() and begun.fingerprint.weights_digest != digest:
+            # settings that were removed since are not in it any more
             record = TrainingRecord.read(folder).model_copy(update={"fingerprint_sha256": digest})
             write_atomic(folder.training, record.model_dump_json(indent=1))
 
