@@ -125,7 +125,7 @@ def test_what_is_neither_a_folder_nor_a_name_on_the_hub_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    expected = "there is no such folder. A model on the Hub is written owner/name or owner/name@"
+    expected = "the folder does not exist. For a model on the Hub, write owner/name or owner/name@"
     with pytest.raises(BundleError, match=expected):
         distillora.load(name)
 
@@ -248,7 +248,7 @@ def test_who_may_not_push_is_told_why(user: User, bundle: Path, token: str, word
 @pytest.mark.slow
 def test_what_the_hub_does_not_have_is_named(user: User, bundle: Path, tmp_path: Path) -> None:
     message = refused(user.predict("tests/nothing"))
-    assert "There is no folder tests/nothing. The Hub has no model tests/nothing" in message
+    assert "The folder tests/nothing does not exist. The Hub has no model tests/nothing" in message
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text("{}")
     add_repo(user.root, "models", "tests/other", tmp_path / "other")

@@ -91,7 +91,7 @@ def locate_bundle(
         if folder.exists():
             return folder  # opening it raises the error, if there is one
         raise BundleError(
-            f"{model} is not a bundle: there is no such folder. A model on the Hub is written "
+            f"{model} is not a bundle: the folder does not exist. For a model on the Hub, write "
             "owner/name or owner/name@revision."
         ) from None
     if folder.exists():
@@ -103,7 +103,7 @@ def locate_bundle(
     except (HubError, OfflineError) as error:
         if name.revision is not None:
             raise
-        raise type(error)(f"There is no folder {folder}. {error}") from error
+        raise type(error)(f"The folder {folder} does not exist. {error}") from error
 
 
 def _check_folder(folder: Path, name: ModelId, say: Callable[[str], None]) -> None:

@@ -220,7 +220,11 @@ def test_an_arm_that_the_run_does_not_have_is_refused_with_the_nearest_name() ->
 
 @pytest.mark.parametrize(
     ("place", "message"),
-    [("results.json", "is inside a run's folder"), ("arms", "is inside"), ("gone", "no finished")],
+    [
+        ("results.json", "is inside a run's folder"),
+        ("arms", "is inside"),
+        ("gone", "is not a finished run"),
+    ],
 )
 def test_what_is_not_the_folder_of_a_run_is_refused(
     tmp_path: Path, place: str, message: str

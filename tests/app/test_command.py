@@ -33,7 +33,7 @@ def test_a_folder_that_is_no_bundle_is_refused(run_cli: Callable[..., Any], tmp_
 def test_an_unfinished_run_is_refused(run_cli: Callable[..., Any], tmp_path: Path) -> None:
     done = run_cli("app", "--run", tmp_path, "--no-browser")
     assert done.code == 2
-    assert "no finished run" in done.err
+    assert "not a finished run" in done.err
 
 
 def test_a_data_folder_that_is_none_is_refused(

@@ -115,7 +115,7 @@ def test_without_a_text_it_asks_for_one(open_app: OpenApp, label: str) -> None:
     page.text_area[0].input("  ")
     page = button(page, label).click().run()
     assert not page.exception
-    assert "There is no text" in words_of(page)
+    assert "Enter a text first." in words_of(page)
 
 
 def test_markup_in_a_text_stays_text(open_app: OpenApp) -> None:

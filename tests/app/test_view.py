@@ -78,7 +78,7 @@ def test_no_model_chosen_asks_for_one(open_app: OpenApp) -> None:
 def test_an_empty_text_is_not_compared(open_app: OpenApp) -> None:
     page = open_app(tab="Compare")
     page = by_label(page.text_area, "Text for all models").input(" ").run()
-    assert "There is no text" in words_of(page)
+    assert "Enter a text first." in words_of(page)
 
 
 def test_the_arms_of_a_run_are_models_too(

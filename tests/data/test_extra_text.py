@@ -78,5 +78,5 @@ def test_a_file_without_a_usable_text_is_refused(
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.txt", tmp_path):
-        with pytest.raises(DataError, match=f"There is no file {path}"):
+        with pytest.raises(DataError, match=f"{path} does not exist"):
             read_extra_text(path, CORPUS)

@@ -37,7 +37,7 @@ def test_the_systemd_unit_passes_its_linter(tmp_path: Path) -> None:
     (block,) = blocks(PAGE, "ini")
     unit = tmp_path / "distillora.service"
     # the linter wants the program to be there
-    unit.write_text(block.replace("/opt/distillora/bin/distillora", "/bin/true"))
+    unit.write_text(block.replace("/usr/local/bin/distillora", "/bin/true"))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True
     )

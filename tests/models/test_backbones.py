@@ -207,9 +207,9 @@ def test_a_config_that_is_no_config_is_refused(content: str, tmp_path: Path) -> 
 
 def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
-    with pytest.raises(ModelError, match=r"There is no model folder .*nothing"):
+    with pytest.raises(ModelError, match=r"The model folder .*nothing does not exist"):
         load_backbone(missing, None, LABELS, multi_label=False)
-    with pytest.raises(ModelError, match="There is no model folder"):
+    with pytest.raises(ModelError, match=r"The model folder .* does not exist"):
         load_tokenizer("./nothing")
 
 

@@ -288,5 +288,5 @@ def test_a_folder_without_a_run_is_refused_and_not_made(
 ) -> None:
     outcome = run_cli("measure", tmp_path / "nothing")
     assert outcome.code == 2
-    assert "holds no finished run" in outcome.err
+    assert "is not a finished run" in outcome.err
     assert not (tmp_path / "nothing").exists()

@@ -47,7 +47,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(
         ),
         ("odd", "init", {"arm": "teacher", "layers": [0, 1, 2, 3, 4, 5, 6]}, "7 layers are listed"),
         ("lora", "tuning", {"method": "lora", "targets": ["q_lin"]}, "'q_lin' matches no"),
-        ("lora", "init", {"backbone": "./nowhere"}, "arms.lora: There is no model folder"),
+        ("lora", "init", {"backbone": "./nowhere"}, "arms.lora: The model folder"),
     ],
 )
 def test_an_arm_that_cannot_be_made_is_refused_before_any_training(

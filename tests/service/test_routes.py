@@ -148,7 +148,7 @@ def test_hugging_face_answers_a_list_for_each_text(
     assert [len(labels) for labels in named] == [28, 28, 28]
     unknown = client.post("/models/other", json={"inputs": "a"})
     assert unknown.status_code == 404
-    assert unknown.json()["error"] == "There is no such model. There are: starter"
+    assert unknown.json()["error"] == "Unknown model. Choose one of: starter"
 
 
 @pytest.mark.parametrize("function", ["sigmoid", "softmax", "none"])

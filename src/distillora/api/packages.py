@@ -39,7 +39,7 @@ def find_bundle(
     """Return the folder of a model: the starter's, a local one, or a download from the Hub.
 
     Raises:
-        BundleError: there is no starter model, or the repository on the Hub contains no bundle.
+        BundleError: the starter model is missing, or the repository on the Hub contains no bundle.
         HubError: no such repository or revision, or no permission.
         OfflineError: the Hub cannot be reached.
     """

@@ -38,7 +38,7 @@ def find_choices(options: Options) -> list[Choice]:
     """List the models, the initial one first.
 
     Raises:
-        BundleError: a folder is not a bundle, or there is no model at all.
+        BundleError: a folder is not a bundle, or no model was found.
         RunFolderError: the run is not finished.
     """
     found = [choice for folder in options.models for choice in _of_bundle(folder)]

@@ -86,7 +86,7 @@ def check_options(options: Options) -> None:
     """Open everything that the app would open, so that errors appear before it starts.
 
     Raises:
-        BundleError: a folder is not a bundle, or there is no model at all.
+        BundleError: a folder is not a bundle, or no model was found.
         RunFolderError: the run is not finished.
         DataError: the data folder is not a folder.
     """

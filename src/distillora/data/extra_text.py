@@ -54,10 +54,10 @@ def read_extra_text(path: Path, dataset: Dataset, limit: int | None = None) -> E
     ``limit`` texts are used.
 
     Raises:
-        DataError: there is no such file, it is not UTF-8, or no text is left.
+        DataError: the file does not exist or is not UTF-8, or no text is left.
     """
     if not path.is_file():
-        raise DataError(f"There is no file {path}. Give a text file with one text per line.")
+        raise DataError(f"{path} does not exist. Give a text file with one text per line.")
     evaluated = _texts(dataset, "validation", "test")
     seen = _texts(dataset, "train")
     left_out = {"evaluated": 0, "repeated": 0}

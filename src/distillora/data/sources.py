@@ -114,7 +114,7 @@ def locate(place: str | DataFrame, settings: Mapping[str, Any]) -> dict[str, Any
         settings: the recipe's ``data``, not validated yet.
 
     Raises:
-        InputError: there is no such file, or it is not a table.
+        InputError: the file does not exist or is not a table.
     """
     kept = {key: value for key, value in settings.items() if key not in PLACE_KEYS}
     if is_dataframe(place):

@@ -212,12 +212,12 @@ class Results(Record):
         """Read and validate a results file.
 
         Raises:
-            RunFolderError: there is no such file.
+            RunFolderError: the file does not exist.
             IntegrityError: it is torn, or of another schema version.
         """
         if not path.is_file():
             raise RunFolderError(
-                f"{path.parent} holds no finished run: there is no {path.name}. "
+                f"{path.parent} is not a finished run: it has no {path.name}. "
                 "Give the `out` of a finished `distillora compare`."
             )
         try:

@@ -59,7 +59,9 @@ def resolve_name(name: str) -> str:
     if path.is_dir():
         return str(path)
     if looks_like_path:
-        raise ModelError(f"There is no model folder {name}. Give a folder, a Hub id or 'bundled'.")
+        raise ModelError(
+            f"The model folder {name} does not exist. Give a folder, a Hub id or 'bundled'."
+        )
     return name
 
 

@@ -22,6 +22,16 @@ from distillora.pipeline.context import Task
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def _read(cls, path: Path, what: str) -> Self:
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise IntegrityError(
+                f"{path} does not say {what}: {error}. Run `distillora compare` again: it says "
+                "what changed, and --retrain-changed retrains the arm and what depends on it."
+            ) from error
+
 
 class BeginningRecord(_Stored):
     """What training one arm began with, as ``fingerprint.json``; written before its first step.
@@ -40,10 +50,7 @@ class BeginningRecord(_Stored):
         Raises:
             IntegrityError: it is missing or torn.
         """
-        try:
-            return cls.model_validate_json(folder.fingerprint.read_bytes())
-        except (OSError, ValueError) as error:
-            raise _torn(folder.fingerprint, "what the arm was made from", error) from error
+        return cls._read(folder.fingerprint, "what the arm was made from")
 
 
 class TrainingStats(_Stored):
@@ -107,10 +114,7 @@ class TrainingRecord(TrainingStats):
         Raises:
             IntegrityError: it is missing or torn.
         """
-        try:
-            return cls.model_validate_json(folder.training.read_bytes())
-        except (OSError, ValueError) as error:
-            raise _torn(folder.training, "how the arm was trained", error) from error
+        return cls._read(folder.training, "how the arm was trained")
 
     @classmethod
     def of_weights(cls, folder: ArmLayout, sha256: str) -> Self:
@@ -145,10 +149,3 @@ def save_sealed(folder: Path, write: Callable[[Path], None]) -> None:
         seal_folder(part)
 
     write_folder_atomic(folder, write_and_seal)
-
-
-def _torn(path: Path, what: str, error: Exception) -> IntegrityError:
-    return IntegrityError(
-        f"{path} does not say {what}: {error}. Run `distillora compare` again: it says what "
-        "changed, and --retrain-changed retrains the arm and what depends on it."
-    )

@@ -36,12 +36,12 @@ def choose_format(named: str | None, path: Path | None, option: str) -> Format:
         option: how the user can name it, for the message.
 
     Raises:
-        InputError: there is no such format, or the extension is not known.
+        InputError: the format or the extension is unknown.
     """
     if named is not None:
         if named not in FORMATS:
             hint = did_you_mean(named, FORMATS)
-            raise InputError(f"There is no format '{named}'.{hint} ({option})")
+            raise InputError(f"Unknown format '{named}'.{hint} ({option})")
         return named
     if path is None:
         raise InputError(f"Give the format of the stream: {option} {'|'.join(FORMATS)}")

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distillora.inference.classifier import TextClassifier, Tokens, TruncationDirection
-from distillora.service.errors import ServiceError, overloaded
+from distillora.service.errors import ErrorType, ServiceError, overloaded
 from distillora.service.prometheus import METRICS
 
 _ROWS_AT_ONCE = 16
@@ -190,7 +190,7 @@ class Batcher:
         return tokens
 
 
-def _failure(kind: str, status: int, error: Exception) -> ServiceError:
+def _failure(kind: ErrorType, status: int, error: Exception) -> ServiceError:
     # the message of a library may quote the text
     what = "The tokenizer" if kind == "Tokenizer" else "The model"
-    return ServiceError(status, kind, f"{what} failed: {type(error).__name__}.")  # type: ignore[arg-type]
+    return ServiceError(status, kind, f"{what} failed: {type(error).__name__}.")

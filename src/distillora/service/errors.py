@@ -35,7 +35,7 @@ def invalid(message: str) -> ServiceError:
 
 
 def overloaded(retry_after: int = 1) -> ServiceError:
-    """Return the error for a request that there is no room for.
+    """Return the error for a request that does not fit into the queue.
 
     Args:
         retry_after: seconds after which to try again.

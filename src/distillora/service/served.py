@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class ServedModels:
         """Return a model, by default the first.
 
         Raises:
-            ServiceError: 404 if there is none of this name; 503 while the models are opened.
+            ServiceError: 404 if the name is unknown; 503 while the models are opened.
         """
         if not self.ready:
             raise ServiceError(503, "Unhealthy", "The models are being loaded.")
@@ -52,7 +52,7 @@ class ServedModels:
             name = self.names[0]
         if name not in self._models:
             known = ", ".join(self.names)
-            raise ServiceError(404, "NotFound", f"There is no such model. There are: {known}")
+            raise ServiceError(404, "NotFound", f"Unknown model. Choose one of: {known}")
         return self._models[name]
 
     async def open(self) -> None:
@@ -81,8 +81,8 @@ class ServedModels:
         await _close(self._models.values())
 
 
-async def _close(models: object) -> None:
-    await asyncio.gather(*(model.batcher.close() for model in models))  # type: ignore[attr-defined]
+async def _close(models: Iterable[ServedModel]) -> None:
+    await asyncio.gather(*(model.batcher.close() for model in models))
 
 
 def _open_bundles(folders: Mapping[str, Path], threads: int) -> dict[str, TextClassifier]:

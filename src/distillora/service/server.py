@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import tempfile
@@ -12,11 +13,16 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from distillora.service.prometheus import MULTIPROCESS_VARIABLE
-from distillora.service.settings import ServiceSettings
+from distillora.service.settings import Limits, ServiceSettings
 
 APPLICATION = "distillora.service.app:create_app"
 _READ_AT_ONCE = 1_048_576
 """More than the server reads from a socket at once, which may be the end of another request."""
+
+
+@functools.cache
+def _limits() -> Limits:
+    return ServiceSettings.from_environment().limits
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -30,7 +36,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, if there is room."""
         super().connection_made(transport)
-        self._limits = ServiceSettings.from_environment().limits
+        self._limits = _limits()
         self._timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._received = 0

@@ -61,7 +61,7 @@ def show(view: View) -> None:
     if text and text.strip():
         _show_answers([_ask(choice, model, text) for choice, model in chosen], view)
     else:
-        st.warning("There is no text. Enter one first.", icon=":material/edit:")
+        st.warning("Enter a text first.", icon=":material/edit:")
     _show_sample([choice for choice, _ in chosen], view)
 
 

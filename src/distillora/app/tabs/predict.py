@@ -56,7 +56,7 @@ def show(view: View) -> None:
             icon=":material/lightbulb:",
         )
     elif not asked.text.strip():
-        st.warning("There is no text. Enter one first.", icon=":material/edit:")
+        st.warning("Enter a text first.", icon=":material/edit:")
     else:
         _answer(asked, view)
     _show_history(view)

@@ -90,7 +90,7 @@ def _choose(names: Sequence[str] | None, *, knows_toxicity: bool) -> list[str]:
     known = (*KINDS, ALL_SCORES)
     for name in names:
         if name not in known:
-            raise InputError(f"There is no column '{name}' to add.{did_you_mean(name, known)}")
+            raise InputError(f"Unknown column to add: '{name}'.{did_you_mean(name, known)}")
         if name in _TOXIC and not knows_toxicity:
             raise InputError(
                 f"The column '{name}' needs a toxicity rule, and this model has none. Leave the "
