@@ -77,6 +77,7 @@ def test_the_table_of_experiments_names_each_recipe_and_its_recorded_run() -> No
         assert all(f"| `{arm}` |" in page for arm in arms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_report_can_be_written_from_recorded_results(folder: Path, tmp_path: Path) -> None:
     results = Results.load(folder / "results.json")

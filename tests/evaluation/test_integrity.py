@@ -116,6 +116,7 @@ def test_a_report_of_such_results_is_refused(results: Results, tmp_path: Path) -
     assert not (tmp_path / "run" / "report.html").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "note"),
     [

@@ -189,6 +189,7 @@ def test_published_figures_are_marked_and_stand_beside_ours(report):
     assert "From example.org, measured under another protocol." in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -248,6 +249,7 @@ def test_one_arm_without_history_or_lengths_still_makes_a_report(make_run):
     assert "Length, mean" not in page.text
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bytes(make_run):
     _, source, _, run_dir = write(make_run, arms=("odd",))
     assert write_report(run_dir).read_text() == source
